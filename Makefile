@@ -1,0 +1,40 @@
+# Every target that needs the virtual environment makes it; a second call costs nothing.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup verify test check benchmark lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/ready  ## make .venv from the pinned requirements
+
+.venv/ready: requirements.txt pyproject.toml setup.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip --disable-pip-version-check install -q --require-hashes -r requirements.txt
+	$(BIN)/pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+verify: setup  ## the main job: check everything that ships
+	$(BIN)/kubeproof verify
+
+test: setup  ## run the tests
+	$(BIN)/pytest -q
+
+check: setup  ## format, lint, types, import rule
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	@mkdir -p .ns && ln -sfn .. .ns/kubeproof
+	MYPYPATH=.ns $(BIN)/mypy -p kubeproof.impl -p kubeproof.conformance
+	$(BIN)/mypy tests benchmarks
+	$(BIN)/pytest -q tests/test_import_rule.py
+
+benchmark: setup  ## measure speed and memory (benchmarks/README.md)
+	for program in benchmarks/*.py; do echo "$$program"; $(BIN)/python $$program || exit 1; done
+
+lock:  ## pin requirements.txt anew (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .ns .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

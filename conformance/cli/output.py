@@ -1,0 +1,65 @@
+"""How results leave the program: JSON Lines for programs, a few lines for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
+
+import click
+
+from kubeproof.conformance.verdict import Result, Verdict, exit_code
+
+INTERNAL_ERROR = 4
+
+_COLOUR = {Verdict.HOLDS: "green", Verdict.VIOLATED: "red", Verdict.UNKNOWN: "yellow", Verdict.INVALID: "magenta"}
+
+
+def print_results(kind: str, subjects: Iterable[str], judge: Callable[[str], Result], *, as_json: bool) -> int:
+    """Judge the subjects one after the other, print each result at once, and return the exit code of them all.
+
+    An exception inside the engine is our mistake, not the subject's: it is `unknown`, exit code 4, and hides no other subject.
+    """
+    verdicts: list[Verdict] = []
+    failed = False
+    for subject in subjects:
+        try:
+            result = judge(subject)
+        except Exception as error:
+            failed = True
+            result = Result(subject, kind, Verdict.UNKNOWN, message=f"internal error, please report it: {_last_words(error)}")
+        verdicts.append(result.verdict)
+        print_result(result, as_json=as_json)
+    return INTERNAL_ERROR if failed else exit_code(verdicts)
+
+
+def print_result(result: Result, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.as_json()), flush=True)
+    else:
+        print("\n".join(_lines_for_people(result)), flush=True)
+
+
+def _lines_for_people(result: Result) -> list[str]:
+    verdict = click.style(result.verdict.value.upper().ljust(8), fg=_COLOUR[result.verdict], bold=True)
+    if not sys.stdout.isatty():
+        verdict = click.unstyle(verdict)
+    figures = ", ".join(f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name != "line")
+    lines = [f"{verdict}  {_printable(result.subject)}  ({figures}{', ' if figures else ''}{result.seconds:.2f} s)"]
+    if result.property or result.message:
+        lines.append("          " + ": ".join(_printable(text) for text in (result.property, result.message) if text))
+    evidence = cast(Iterable[Mapping[str, object]], result.details.get("evidence") or ())
+    lines += [f"          line {item['line']}: {_printable(str(item['what']))}" for item in evidence]
+    if diff := result.details.get("diff"):
+        lines += [f"          {_printable(line)}" for line in str(diff).splitlines()]
+    return lines
+
+
+def _printable(text: str) -> str:
+    """Input is hostile: control characters must not reach the terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _last_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -1,0 +1,92 @@
+"""The main job: judge everything that ships. Each part is one result; `holds` means that the part came out as it should."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import msgspec
+
+from kubeproof.conformance.interaction import run_file
+from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.simulation import simulate_varied
+from kubeproof.conformance.trace import check_file
+from kubeproof.conformance.verdict import Result, Verdict
+
+
+class RecordedRun(msgspec.Struct, forbid_unknown_fields=True):
+    """What traces/manifest.json says of one recorded Run."""
+
+    file: str
+    source: str
+    sha256: str
+    events: int
+    verdict: Verdict
+    property: str | None
+    line: int | None
+
+
+def parts(seeds: int) -> Iterator[Result]:
+    """Every part of the main job, each judged when it is asked for."""
+    yield from recorded_runs(files("kubeproof.traces"))
+    yield from interaction_scenarios(files("kubeproof.conformance.interaction") / "scenarios")
+    yield simulated_seeds(seeds)
+
+
+def recorded_runs(folder: Traversable) -> Iterator[Result]:
+    """Each Run of the folder against its row in manifest.json: digest, number of events, verdict, property and line."""
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=list[RecordedRun])
+    listed = {row.file for row in manifest}
+    present = {item.name for item in folder.iterdir() if ".ndjson" in item.name}
+    for name in sorted(listed ^ present):
+        yield Result(f"traces/{name}", "check", Verdict.INVALID, message="manifest.json and the folder disagree about this file")
+    for row in manifest:
+        if row.file in present:
+            with as_file(folder / row.file) as path:
+                yield _recorded_run(row, path)
+
+
+def _recorded_run(row: RecordedRun, path: Path) -> Result:
+    begun = time.perf_counter()
+    seen = check_file(str(path), None, Limits())
+    facts: dict[str, tuple[object, object]] = {
+        "sha256": (row.sha256, sha256(path.read_bytes()).hexdigest()),
+        "events": (row.events, seen.details.get("events")),
+        "verdict": (row.verdict, seen.verdict),
+        "property": (row.property, seen.property),
+        "line": (row.line, seen.details.get("line")),
+    }
+    wrong = [f"{name}: expected {expected}, seen {got}" for name, (expected, got) in facts.items() if expected != got]
+    verdict = Verdict.VIOLATED if wrong else Verdict.HOLDS
+    message = "; ".join(wrong) or f"{row.verdict} as recorded" + (f" ({row.property}, line {row.line})" if row.property else "")
+    seconds = time.perf_counter() - begun
+    return Result(f"traces/{row.file}", "check", verdict, None, message, seconds, {"events": row.events})
+
+
+def interaction_scenarios(folder: Traversable) -> Iterator[Result]:
+    """Our scenarios in etcd-io/raft's datadriven format against the reference."""
+    scenarios = sorted((item for item in folder.iterdir() if item.name.endswith(".txt")), key=lambda item: item.name)
+    if not scenarios:
+        yield Result("scenarios", "interaction", Verdict.INVALID, message="no interaction scenarios were found")
+    for scenario in scenarios:
+        with as_file(scenario) as path:
+            result = run_file(str(path), Limits())
+        yield replace(result, subject=f"scenarios/{scenario.name}")
+
+
+def simulated_seeds(seeds: int) -> Result:
+    """Simulated clusters of varied size, options and faults, each checked while it runs; the first alarm is the result."""
+    begun = time.perf_counter()
+    events = 0
+    for seed in range(1, seeds + 1):
+        result = simulate_varied(seed, Limits())
+        if result.verdict is not Verdict.HOLDS:
+            return result
+        events += int(str(result.details["events"]))
+    seconds = time.perf_counter() - begun
+    return Result("raft, varied", "simulation", Verdict.HOLDS, None, "", seconds, {"seeds": seeds, "events": events})

@@ -1,0 +1,10 @@
+"""The top-level folders are the subpackages of `kubeproof` (everything else about the distribution is in pyproject.toml)."""
+
+from setuptools import find_packages, setup
+
+folders = find_packages(include=["models*", "impl*", "conformance*"])
+setup(
+    packages=[f"kubeproof.{name}" for name in folders] + ["kubeproof.traces"],
+    package_dir={f"kubeproof.{name}": name.replace(".", "/") for name in [*folders, "traces"]},
+    package_data={"kubeproof.traces": ["*"]},
+)
