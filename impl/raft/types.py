@@ -75,7 +75,7 @@ class Entry(NamedTuple):
     """One log entry. `data` is the client's payload, or an encoded conf change (confchange/encoding.py)."""
 
     term: int
-    index: int
+    index: int  # type: ignore[assignment]  # the field hides tuple.index
     type: EntryType = EntryType.EntryNormal
     data: bytes = b""
 
@@ -93,7 +93,7 @@ class ConfState(NamedTuple):
 class Snapshot(NamedTuple):
     """The state machine as of `index`; index 0 is "no snapshot"."""
 
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # the field hides tuple.index
     term: int = 0
     conf_state: ConfState = ConfState()
     data: bytes = b""
@@ -117,7 +117,7 @@ class SoftState(NamedTuple):
 class ReadState(NamedTuple):
     """A confirmed read: once `index` is applied, the read named `request_ctx` is linearizable."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # the field hides tuple.index
     request_ctx: bytes
 
 
@@ -129,7 +129,7 @@ class Message(NamedTuple):
     from_: int = NO_ID
     term: int = 0
     log_term: int = 0
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # the field hides tuple.index
     entries: tuple[Entry, ...] = ()
     commit: int = 0
     vote: int = NO_ID
