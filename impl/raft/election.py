@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kubeproof.impl.raft import replication
+from kubeproof.impl.raft.errors import ErrCompacted, RaftPanic
 from kubeproof.impl.raft.quorum import VoteResult
 from kubeproof.impl.raft.types import NO_ID, EntryType, Message, MessageType, StateType
 
@@ -69,8 +70,12 @@ def has_unapplied_conf_changes(raft: Raft, campaign: Campaign) -> bool:
     kinds = {EntryType.EntryConfChange}
     if not faults.unapplied_check_ignores_v2:
         kinds.add(EntryType.EntryConfChangeV2)
-    pages = log.pages(log.applied + 1, log.committed + 1, log.max_applying_size)
-    return any(entry.type in kinds for page in pages for entry in page)
+    low, high = log.applied + 1, log.committed + 1
+    try:
+        return any(entry.type in kinds for page in log.pages(low, high, log.max_applying_size) for entry in page)
+    except ErrCompacted as error:
+        # the application has compacted what it has not yet reported as applied
+        raise RaftPanic(f"error scanning unapplied entries [{low}, {high}): {error}") from error
 
 
 def start_campaign(raft: Raft, campaign: Campaign) -> None:
@@ -106,10 +111,8 @@ def answer_vote_request(raft: Raft, message: Message) -> None:
         return
     if raft.logger is not None:
         raft.logger.info(f"{_own_log(raft)} cast {_request(message, 'for')} at term {raft.term}")
-    answer = MessageType.MsgVoteResp if message.type is MessageType.MsgVote else MessageType.MsgPreVoteResp
     # A pre-vote is granted in the term it asked for, or a candidate ahead of our term would take the grant for an old message.
-    term = raft.term if raft.faults.pre_vote_answered_with_own_term else message.term
-    raft.send(Message(answer, message.from_, raft.id, term))
+    _send_answer(raft, message, raft.term if raft.faults.pre_vote_answered_with_own_term else message.term)
     if message.type is MessageType.MsgVote:
         raft.election_elapsed = 0
         raft.vote = message.from_
@@ -131,8 +134,14 @@ def _may_vote_for(raft: Raft, message: Message) -> bool:
 def reject_vote_request(raft: Raft, message: Message) -> None:
     if raft.logger is not None:
         raft.logger.info(f"{_own_log(raft)} rejected {_request(message, 'from')} at term {raft.term}")
-    answer = MessageType.MsgVoteResp if message.type is MessageType.MsgVote else MessageType.MsgPreVoteResp
-    raft.send(Message(answer, message.from_, raft.id, raft.term, reject=True))
+    _send_answer(raft, message, raft.term, reject=True)
+
+
+def _send_answer(raft: Raft, request: Message, term: int, *, reject: bool = False) -> None:
+    answer = MessageType.MsgVoteResp if request.type is MessageType.MsgVote else MessageType.MsgPreVoteResp
+    if term == 0:
+        raise RaftPanic(f"term should be set when sending {answer.name}")
+    raft.send(Message(answer, request.from_, raft.id, term, reject=reject))
 
 
 def log_ignored_vote_request(raft: Raft, message: Message) -> None:

@@ -120,9 +120,8 @@ class Faults:
     commit_not_checked_after_removal: bool = _mistake(
         "2902537", "liveness", "A smaller quorum does not commit what it already has."
     )
-    # panics
     read_index_forwarded_with_term: bool = _mistake(
-        "etcd#6744", "panic", "A forwarded read request gets a term, which local messages must not have."
+        "etcd#6744", "liveness", "A forwarded read request gets a term, so a deposed leader drops it instead of passing it on."
     )
 
 

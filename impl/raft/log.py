@@ -210,7 +210,10 @@ class RaftLog:
         budget = self.max_applying_size - self.applying_size
         if budget <= 0:
             raise RaftPanic(f"applying entry size ({self.max_applying_size}-{self.applying_size})={budget} not positive")
-        return self.slice(self.applying + 1, self.max_appliable_index(allow_unstable) + 1, budget)
+        try:
+            return self.slice(self.applying + 1, self.max_appliable_index(allow_unstable) + 1, budget)
+        except ErrCompacted as error:
+            raise RaftPanic(f"unexpected error when getting unapplied entries ({error})") from error
 
     # ---- reading
 

@@ -9,6 +9,7 @@ from kubeproof.impl.raft import replication
 from kubeproof.impl.raft.confchange import (
     Changer,
     ConfChangeError,
+    ConfChangeType,
     ConfChangeV2,
     decode_conf_change,
     describe_conf_change,
@@ -45,9 +46,14 @@ def admit_changes(raft: Raft, proposed: Sequence[Entry]) -> list[Entry]:
             continue
         if not (raft.faults.auto_leave_repeated and not change.as_v2().changes):
             raft.pending_conf_index = raft.log.last_index() + position + 1
-        if raft.trace is not None and change.as_v2().changes:
+        if raft.trace is not None and _changes_membership(change.as_v2()):
             raft.note("change_conf", change)
     return admitted
+
+
+def _changes_membership(change: ConfChangeV2) -> bool:
+    """Whether there is something to trace: an update concerns the application only (etcd state_trace.go)."""
+    return any(single.type is not ConfChangeType.ConfChangeUpdateNode for single in change.changes)
 
 
 def _reason_to_refuse(raft: Raft, change: ConfChangeV2) -> str:

@@ -111,7 +111,8 @@ def broadcast_heartbeat(raft: Raft) -> None:
     for member, progress in raft.tracker.progress.items():
         if member == raft.id:
             continue
-        commit = min(progress.match, raft.log.committed)
+        matched = raft.log.committed if raft.faults.commit_beyond_matched_prefix else progress.match
+        commit = min(matched, raft.log.committed)
         raft.send(Message(MessageType.MsgHeartbeat, member, raft.id, raft.term, commit=commit, context=context))
         progress.sent_commit = commit
 

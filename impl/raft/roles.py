@@ -139,21 +139,21 @@ def _forward_proposal(raft: Raft, message: Message) -> None:
         if raft.logger is not None:
             raft.logger.info(f"{raft.id:x} not forwarding to leader {raft.lead:x} at term {raft.term}; dropping proposal")
         raise ErrProposalDropped
-    raft.send(message._replace(to=raft.lead, from_=message.from_ or raft.id))
+    _pass_on(raft, message, 0)
 
 
 def _forward(raft: Raft, message: Message, what: str) -> None:
-    """Pass a request on to the leader, without a term: it is not this node's word."""
+    """Pass a request on to the leader. A read goes without a term: it is not this node's word (etcd#6744)."""
     if raft.lead == NO_ID:
         _log_without_leader(raft, what)
         return
-    term = 0
-    if message.type is MessageType.MsgTransferLeader:
-        term = raft.term
-    elif raft.faults.read_index_forwarded_with_term:
-        if message.term:
-            raise RaftPanic(f"term should not be set when sending {message.type.name} (was {message.term})")
-        term = raft.term
+    own_word = message.type is MessageType.MsgTransferLeader or raft.faults.read_index_forwarded_with_term
+    _pass_on(raft, message, raft.term if own_word else 0)
+
+
+def _pass_on(raft: Raft, message: Message, term: int) -> None:
+    if message.term != 0:
+        raise RaftPanic(f"term should not be set when sending {message.type.name} (was {message.term})")
     raft.send(message._replace(to=raft.lead, from_=message.from_ or raft.id, term=term))
 
 

@@ -8,7 +8,7 @@ from kubeproof.impl.raft import membership, replication
 from kubeproof.impl.raft.confchange import Changer, restore
 from kubeproof.impl.raft.errors import ErrSnapshotTemporarilyUnavailable, RaftPanic
 from kubeproof.impl.raft.tracker import Progress, StateSnapshot
-from kubeproof.impl.raft.types import NO_ID, Message, MessageType, Snapshot, StateType
+from kubeproof.impl.raft.types import NO_ID, ConfState, Message, MessageType, Snapshot, StateType
 
 if TYPE_CHECKING:
     from kubeproof.impl.raft.raft import Raft
@@ -94,8 +94,8 @@ def _restore(raft: Raft, snapshot: Snapshot) -> bool:
     if not _is_member(raft, snapshot):
         if raft.logger is not None:
             raft.logger.warning(
-                f"{raft.id:x} attempted to restore snapshot but it is not in the ConfState {snapshot.conf_state}; "
-                "should never happen"
+                f"{raft.id:x} attempted to restore snapshot but it is not in the ConfState "
+                f"{_as_protobuf_text(snapshot.conf_state)}; should never happen"
             )
         return False
     if raft.log.match_term(snapshot.index, snapshot.term):
@@ -131,3 +131,10 @@ def applied(raft: Raft, snapshot: Snapshot) -> None:
     """The storage has the snapshot."""
     raft.log.unstable.stable_snap_to(snapshot.index)
     replication.applied_to(raft, snapshot.index, 0)
+
+
+def _as_protobuf_text(conf_state: ConfState) -> str:
+    """As Go prints the message, but for its double spaces, which vary from build to build on purpose."""
+    lists = ("voters", "learners", "voters_outgoing", "learners_next")
+    members = [f"{name}:{member}" for name in lists for member in getattr(conf_state, name)]
+    return " ".join([*members, f"auto_leave:{str(conf_state.auto_leave).lower()}"])

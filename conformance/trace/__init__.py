@@ -1,0 +1,1 @@
+"""Recorded runs: the Run format, importers of other formats, and the checkers."""
