@@ -67,11 +67,11 @@ def _nodes(environment: Environment, directive: Directive) -> list[Node]:
     return [environment.node(scan_signed(key)) for key in directive.positional()]
 
 
-def _two_nodes(environment: Environment, directive: Directive) -> tuple[Node, Node]:
-    nodes = _nodes(environment, directive)
-    if len(nodes) != 2:
-        raise BadDirective(f"needs two nodes, has {len(nodes)}")
-    return nodes[0], nodes[1]
+def _two_ids(directive: Directive) -> tuple[int, int]:
+    ids = [scan_unsigned(key) for key in directive.positional()]
+    if len(ids) != 2:
+        raise BadDirective(f"needs two nodes, has {len(ids)}")
+    return ids[0], ids[1]
 
 
 def _breakpoint(_: Environment, __: Directive) -> None:
@@ -215,7 +215,7 @@ def _propose(environment: Environment, directive: Directive) -> None:
 
 
 def _propose_conf_change(environment: Environment, directive: Directive) -> None:
-    node = _first_node(environment, directive)
+    node_id = scan_signed(_first(directive))
     v1 = False
     transition = ConfChangeTransition.ConfChangeTransitionAuto
     for argument in directive.arguments[1:]:
@@ -227,7 +227,8 @@ def _propose_conf_change(environment: Environment, directive: Directive) -> None
                     transition = _transition(value)
                 case _:
                     raise CommandError(f"unknown command {argument.key}")
-    node.raw.propose_conf_change(_conf_change(directive.input, v1, transition))
+    change = _conf_change(directive.input, v1, transition)
+    environment.node(node_id).raw.propose_conf_change(change)
 
 
 def _v1_flag(value: str) -> bool:
@@ -277,12 +278,13 @@ def _raft_state(environment: Environment, _: Directive) -> None:
 def _report_unreachable(environment: Environment, directive: Directive) -> None:
     if len(directive.positional()) != 2:
         raise CommandError("must specify exactly two node indexes: node on which to report, and reported node")
-    reporter, reported = _two_nodes(environment, directive)
+    reporter, reported = _nodes(environment, directive)
     reporter.raw.report_unreachable(reported.id)
 
 
 def _send_snapshot(environment: Environment, directive: Directive) -> None:
-    environment.send_snapshot(*_two_nodes(environment, directive))
+    source, target = _two_ids(directive)
+    environment.send_snapshot(environment.node(source), target)
 
 
 def _set_randomized_election_timeout(environment: Environment, directive: Directive) -> None:

@@ -247,11 +247,11 @@ class Environment:
             voter = "Voter" if node.id in status.config.voters.ids() else "Non-Voter"
             self.output.write(f"{node.id}: {status.raft_state.name} ({voter}) Term:{status.hard_state.term} Lead:{status.lead}\n")
 
-    def send_snapshot(self, source: Node, target: Node) -> None:
-        """Send the newest snapshot of one node to another without telling Raft of it."""
+    def send_snapshot(self, source: Node, target: int) -> None:
+        """Send the newest snapshot of one node to another, which need not exist yet, without telling Raft of it."""
         message = Message(
             type=MessageType.MsgSnap,
-            to=target.id,
+            to=target,
             from_=source.id,
             term=source.raw.basic_status().hard_state.term,
             snapshot=source.storage.snapshot(),

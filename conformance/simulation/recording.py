@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.simulation.checking import Violation, make_checker
 from kubeproof.conformance.trace import raft_events
+from kubeproof.conformance.trace.raft import RaftChecker, Violation
 from kubeproof.conformance.trace.run import Header, RunWriter
 
 EVENTS_BETWEEN_LIMITS = 256
@@ -27,7 +27,7 @@ class Recording:
         self.elections = 0
         self.commit = 0
         self._limits = limits
-        self._checker = make_checker(header)
+        self._checker = RaftChecker(header.options)
         self._writer = None if file is None else RunWriter(file, header)
         self._events_max: int | None = None
         self._stop: Callable[[], None] = lambda: None
@@ -47,7 +47,10 @@ class Recording:
             self.commit = max(self.commit, event.args.index)
         if self._writer is not None:
             self._writer.write(event)
-        self.violation = self._checker.take(event)
+        try:
+            self._checker.take(1 + self.events, event)  # the header is line 1
+        except Violation as violation:
+            self.violation = violation
         if self.violation is not None or (self._events_max is not None and self.events >= self._events_max):
             self._stop()
         if self.events % EVENTS_BETWEEN_LIMITS == 0:

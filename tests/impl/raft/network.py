@@ -217,6 +217,10 @@ class Node:
         self.raw.advance()
         return list(ready.messages)
 
+    def tick(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.raw.tick()
+
     def become_candidate(self) -> None:
         """Campaign, past the pre-election if there is one; the requests get lost."""
         self.raw.campaign()

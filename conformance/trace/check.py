@@ -1,0 +1,124 @@
+"""`kubeproof check`: recognise what a file is, read it, and judge it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import chain
+from typing import Protocol
+
+import msgspec
+
+from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.trace import raft_events
+from kubeproof.conformance.trace.etcd_raft import EtcdRaftReader
+from kubeproof.conformance.trace.lines import read_blocks
+from kubeproof.conformance.trace.raft import PROPERTIES, CannotBeJudged, RaftChecker, Violation
+from kubeproof.conformance.trace.run import RunReader
+from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
+
+EVENTS_BETWEEN_LIMITS = 512
+
+
+class EventReader(Protocol):
+    """Reads events in blocks: the number of the block's first line, and an event (or None) for each line."""
+
+    def blocks(self) -> Iterator[tuple[int, list[raft_events.Event | None]]]: ...
+
+
+def check_file(path: str, format_: str | None, limits: Limits) -> Result:
+    """Judge a recorded run; `format_` is None (recognise by content), "run" or "etcd-raft"."""
+    begun = time.perf_counter()
+    verdict, message, broken = Verdict.HOLDS, "", None
+    details: dict[str, object] = {"format": format_, "events": 0, "line": None, "evidence": [], "assumptions": 0, "properties": {}}
+    checker = RaftChecker()
+    try:
+        limits.check()
+        details["format"], reader, checker = _open(path, format_)
+        _judge(path, reader, checker, limits)
+        if not checker.events:
+            raise InvalidInput(path, None, "expected events, found none")
+    except Violation as violation:
+        verdict, broken, message = Verdict.VIOLATED, violation.property, violation.message
+        details |= _explanation(path, violation)
+    except InvalidInput as error:
+        verdict, message = Verdict.INVALID, str(error)
+        details["line"] = error.line
+    except LimitReached as limit:
+        verdict, message = Verdict.UNKNOWN, f"{limit}; {checker.events} events were accepted"
+    details["events"] = checker.events
+    details["assumptions"] = checker.assumptions
+    if verdict in (Verdict.HOLDS, Verdict.VIOLATED):
+        details["properties"] = {
+            each.id: Verdict.VIOLATED.value if each.id == broken else Verdict.HOLDS.value for each in PROPERTIES
+        }
+    return Result(path, "check", verdict, broken, message, time.perf_counter() - begun, details)
+
+
+def _judge(path: str, reader: EventReader, checker: RaftChecker, limits: Limits) -> None:
+    take = checker.take
+    for first, block in reader.blocks():
+        for line, event in enumerate(block, first):
+            if event is None:
+                continue
+            try:
+                take(line, event)
+            except CannotBeJudged as error:
+                raise InvalidInput(path, line, str(error)) from error
+            if checker.events % EVENTS_BETWEEN_LIMITS == 0:
+                limits.check()
+
+
+def _explanation(path: str, violation: Violation) -> dict[str, object]:
+    here = f"node {violation.node}: {violation.guard}; {violation.field}: expected {violation.expected}, seen {violation.seen}"
+    evidence = [*violation.evidence, (violation.line, here)]
+    return {
+        "line": violation.line,
+        "event": violation.event,
+        "node": violation.node,
+        "guard": violation.guard,
+        "field": violation.field,
+        "expected": violation.expected,
+        "seen": violation.seen,
+        "evidence": [{"file": path, "line": line, "what": what} for line, what in evidence],
+    }
+
+
+# ---- formats
+
+
+class _FirstLine(msgspec.Struct):
+    """What tells the formats apart."""
+
+    kubeproof: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = msgspec.Raw()
+    tag: msgspec.Raw = msgspec.Raw()
+
+
+def _open(path: str, format_: str | None) -> tuple[str, EventReader, RaftChecker]:
+    """The format's name, a reader, and a checker that knows what the file tells about itself."""
+    blocks = read_blocks(path)
+    first = next(blocks, b"")
+    blocks = chain((first,), blocks) if first else iter(())
+    if format_ is None:
+        format_ = _recognise(path, first)
+    if format_ == "etcd-raft":
+        return format_, EtcdRaftReader(path, blocks), RaftChecker()
+    run = RunReader[raft_events.Event](path, raft_events.Event, blocks)
+    if run.header.system != "raft":
+        raise InvalidInput(path, 1, f"system: expected raft, got {run.header.system!r}")
+    return format_, run, RaftChecker(run.header.options)
+
+
+def _recognise(path: str, block: bytes) -> str:
+    """A Run begins with its header; etcd-io/raft's trace may begin with other records of the log."""
+    if not block.strip():
+        raise InvalidInput(path, 1, "expected a recorded run, got an empty file")
+    line = block.split(b"\n", 1)[0]
+    try:
+        head = msgspec.json.decode(line, type=_FirstLine)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if b'"tag":"trace"' in block.replace(b" ", b""):
+            return "etcd-raft"
+        raise InvalidInput(path, 1, f"expected a Run (its header) or a trace of etcd-io/raft (JSON Lines): {error}") from error
+    return "run" if head.kubeproof else "etcd-raft"

@@ -1,0 +1,154 @@
+"""What is known of the whole cluster: who led which term, what is committed, what was sent."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from typing import NamedTuple
+
+from kubeproof.conformance.trace.raft.log_trie import Log, Segment, empty_log
+from kubeproof.conformance.trace.raft.node import Node, Voters
+from kubeproof.conformance.trace.raft.properties import LEADER_COMPLETENESS, STATE_MACHINE_SAFETY
+from kubeproof.conformance.trace.raft.sent_messages import SentMessages
+from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Evidence, Violation
+
+
+class Membership(NamedTuple):
+    """The voters of a configuration; `outgoing` is empty when it is not joint."""
+
+    voters: Voters
+    outgoing: Voters
+
+
+class Reign:
+    """A node's leadership in a term: `elected` is its log when it won, `log` what it has become since."""
+
+    __slots__ = ("elected", "leader", "line", "log", "term")
+
+    def __init__(self, leader: str, term: int, log: Log, line: int) -> None:
+        self.leader = leader
+        self.term = term
+        self.elected = self.log = log
+        self.line = line
+
+    def evidence(self) -> Evidence:
+        """When it began."""
+        return Evidence(self.line, f"node {self.leader} becomes leader of term {self.term}, last index {self.elected.last}")
+
+
+class CommittedIn(NamedTuple):
+    """The highest index that was first committed in a term, and where."""
+
+    term: int
+    index: int  # type: ignore[assignment]  # the field hides tuple.index
+    line: int
+    node: str
+
+
+class Cluster:
+    """`line` is that of the event at hand, `assumptions` counts the facts that the source did not tell."""
+
+    def __init__(self, *, changes_one_at_a_time: bool) -> None:
+        self.changes_one_at_a_time = changes_one_at_a_time
+        self.line = 0
+        self.assumptions = 0
+        self.nodes: dict[str, Node] = {}
+        self.sent = SentMessages()
+        self.reigns: dict[int, Reign] = {}
+        self._terms: list[int] = []
+        # Votes that were received: by term and voter, the candidate and the line.
+        self.delivered_votes: dict[tuple[int, str], tuple[str, int]] = {}
+        self.empty = empty_log()
+        self.committed = self.empty
+        self._committed_in: list[CommittedIn] = []
+        # Entries from before the trace, the peers that every bootstrapped node starts with, and memberships by their entry.
+        self._origin: Segment | None = None
+        self.peers: list[str] = []
+        self.memberships: dict[Log, Membership] = {}
+        # Highest applied index anywhere, and what it was when each read was asked for.
+        self.applied = Evidence(0, "")
+        self.applied_index = 0
+        self.reads: dict[str, tuple[int, Evidence, int]] = {}
+
+    # ---- logs from before the trace
+
+    def stored_before(self, node: str, index: int) -> Log:
+        """The log of a node whose first start has a snapshot of `index`: that of the others, as far as anybody can know."""
+        if index == 0:
+            return self.empty
+        self.assumptions += 1
+        if index <= self.committed.last:
+            return self.committed.at(index)
+        if self.reigns or self.committed.segment not in (self.empty.segment, self._origin):
+            guard = "a node starts from a snapshot of entries that were never committed"
+            raise Violation(STATE_MACHINE_SAFETY, node, guard, "state.commit", f"at most {self.committed.last}", index)
+        if self._origin is None:
+            self._origin = Segment(self.empty.segment, 1, None)
+        self._origin.last = index
+        self._committed_in = [CommittedIn(0, index, self.line, "before the trace")]
+        self.committed = Log(self._origin, index)
+        return self.committed
+
+    # ---- leaders
+
+    def add_reign(self, reign: Reign) -> None:
+        """A node has become leader."""
+        if reign.term not in self.reigns:
+            insort(self._terms, reign.term)
+        self.reigns[reign.term] = reign
+
+    def leader_log(self, term: int) -> Log:
+        """The log of the leader of a term."""
+        reign = self.reigns.get(term)
+        if reign is None:
+            raise CannotBeJudged(f"no event tells who leads term {term}: expected a trace from the first start of the cluster")
+        return reign.log
+
+    # ---- commitment
+
+    def committed_before(self, term: int) -> CommittedIn | None:
+        """The highest index that was committed in an earlier term."""
+        earlier = self._committed_in[: bisect_right(self._committed_in, (term - 1, 1 << 63))]
+        return max(earlier, key=lambda each: each.index, default=None)
+
+    def last_committed(self) -> Evidence | None:
+        """Where the last entry was committed."""
+        last = max(self._committed_in, key=lambda each: each.index, default=None)
+        return None if last is None else _commit_evidence(last)
+
+    def commit(self, node: Node, index: int, term: int, field: str = "state.commit") -> None:
+        """A node knows that its entries up to `index` are committed, by the leader of `term`."""
+        log = node.log.at(index)
+        if index <= self.committed.last:
+            if self.committed.at(index) != log:
+                raise self._different_entries(node, log, field)
+            return
+        if not log.has_prefix(self.committed):
+            raise self._different_entries(node, log, field)
+        self.committed = log
+        by = CommittedIn(term, index, self.line, node.id)
+        for later in self._terms[bisect_right(self._terms, term) :]:
+            self.require_completeness(self.reigns[later], log, by)
+        at = bisect_right(self._committed_in, (term, 1 << 63))
+        if at and self._committed_in[at - 1].term == term:
+            self._committed_in[at - 1] = by
+        else:
+            self._committed_in.insert(at, by)
+
+    def require_completeness(self, reign: Reign, committed: Log, by: CommittedIn) -> None:
+        """A leader's log has what was committed in an earlier term."""
+        if not reign.elected.has_prefix(committed):
+            lacks = f"the leader of term {reign.term} lacks an entry that was committed in term {by.term}"
+            seen = f"other entries, or last index {reign.elected.last}"
+            evidence = (reign.evidence(), _commit_evidence(by))
+            expected = f"entry {committed.last} of term {committed.last_term()}"
+            raise Violation(LEADER_COMPLETENESS, reign.leader, lacks, "log", expected, seen, evidence)
+
+    def _different_entries(self, node: Node, log: Log, field: str) -> Violation:
+        index = min(log.last, self.committed.last)
+        expected, seen = (f"entry {index} of term {each.at(index).last_term()}" for each in (self.committed, log))
+        guard = "it takes entries for committed that differ from those committed elsewhere"
+        return Violation(STATE_MACHINE_SAFETY, node.id, guard, field, expected, seen, (self.last_committed(),))
+
+
+def _commit_evidence(by: CommittedIn) -> Evidence:
+    return Evidence(by.line, f"node {by.node} commits up to index {by.index} in term {by.term}")

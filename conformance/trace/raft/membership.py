@@ -1,0 +1,235 @@
+"""Configurations: changed one by one by committed entries, by each node when it applies them (Raft thesis, section 4).
+
+The trace shows voters, and who is outgoing on the event after a change. Learners do not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubeproof.conformance.trace.raft.cluster import Cluster, Membership
+from kubeproof.conformance.trace.raft.log_trie import Change
+from kubeproof.conformance.trace.raft.node import Node, Voters
+from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, ONE_CHANGE_AT_A_TIME
+from kubeproof.conformance.trace.raft.violation import Violation
+from kubeproof.conformance.trace.raft_events import ApplyConfChange
+
+
+def shown(voters: Voters, outgoing: Voters = ()) -> str:
+    """A configuration for people."""
+    return f"({' '.join(voters)})" + (f"&&({' '.join(outgoing)})" if outgoing else "")
+
+
+def same(one: Voters, other: Voters) -> bool:
+    """Whether two lists name the same voters."""
+    return one == other or set(one) == set(other)
+
+
+# ---- applying
+
+
+def apply_change(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
+    """The node applies the next committed change of its log; the change's effect is the same everywhere.
+
+    An application may refuse a change: then nothing changes.
+    """
+    voters = event.args.voters
+    next_changes = list(_next_changes(node))
+    fitting = [
+        (index, change)
+        for index, change in next_changes
+        if same(voters, _changed(node.voters, change)) or same(voters, node.voters)
+    ]
+    if not fitting:
+        raise _unexpected(node, voters, next_changes)
+    _enter(cluster, node, event, [(index, option) for index, change in fitting for option in _outgoing_after(node, change)])
+
+
+def _enter(cluster: Cluster, node: Node, event: ApplyConfChange, options: list[tuple[int, Voters]]) -> None:
+    """The node is in this configuration from now on; `options` are the places in the log and the outgoing halves that fit."""
+    node.applied_changes = tuple(dict.fromkeys(place for place, _ in options))
+    node.outgoing_options = tuple(options)
+    node.voters = event.args.voters
+    if event.args.voters_outgoing is not None:
+        settle_outgoing(cluster, node, event.args.voters_outgoing)
+
+
+def _next_changes(node: Node) -> Iterator[tuple[int, Change]]:
+    """For each place where the node may be: the next committed change behind it."""
+    if len(node.applied_changes) == 1:
+        if not node.unapplied:
+            node.unapplied.extend(node.log.at(node.commit).changes_after(node.applied_changes[0]))
+        if node.unapplied:
+            yield node.unapplied.popleft()
+        return
+    node.unapplied.clear()
+    for applied in node.applied_changes:
+        yield from node.log.at(node.commit).changes_after(applied)[:1]
+
+
+def _changed(voters: Voters, change: Change) -> Voters:
+    members = dict.fromkeys(voters)
+    for kind, member in change:
+        if kind == "ConfChangeAddNode":
+            members[member] = None
+        elif kind in ("ConfChangeRemoveNode", "ConfChangeAddLearnerNode"):
+            members.pop(member, None)
+    return tuple(members)
+
+
+def _outgoing_after(node: Node, change: Change) -> tuple[Voters, ...]:
+    """A change may enter a joint configuration; one without changes leaves it. Neither shows in the change."""
+    if node.outgoing or not change:
+        return ((), node.outgoing)
+    return ((), node.voters)
+
+
+def _unexpected(node: Node, voters: Voters, changes: list[tuple[int, Change]]) -> Violation:
+    if changes:
+        index, change = changes[0]
+        guard = f"it applies another change than the next committed one, entry {index}"
+        return Violation(CONFIG_CHANGE, node.id, guard, "args.voters", shown(_changed(node.voters, change)), shown(voters))
+    later = node.log.changes_after(node.applied_changes[0])
+    where = f"the next one is entry {later[0][0]}, beyond commit index {node.commit}" if later else "its log has no further one"
+    guard = f"it applies a membership change that no committed entry gives ({where})"
+    return Violation(CONFIG_CHANGE, node.id, guard, "args.voters", f"no change of {shown(node.voters)}", shown(voters))
+
+
+def settle_outgoing(cluster: Cluster, node: Node, outgoing: Voters) -> None:
+    """The event after a change shows whether the configuration is joint now; the same for every node that applies the change."""
+    options, node.outgoing_options = node.outgoing_options, ()
+    places = tuple(dict.fromkeys(place for place, option in options if same(outgoing, option)))
+    if not places:
+        expected = " or ".join(shown(node.voters, option) for option in dict.fromkeys(option for _, option in options))
+        guard = "it is in a joint configuration that no committed change gives"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters_outgoing", expected, shown(node.voters, outgoing))
+    node.outgoing, node.applied_changes = outgoing, places
+    if len(node.applied_changes) == 1 and node.applied_changes[0] > len(cluster.peers):
+        _require_agreement(cluster, node)
+
+
+def _require_agreement(cluster: Cluster, node: Node) -> None:
+    entry = node.log.at(node.applied_changes[0])
+    own = _membership(node.voters, node.outgoing)
+    known = cluster.memberships.setdefault(entry, own)
+    if known != own:
+        guard = f"the change at index {entry.last} has another effect than elsewhere"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", shown(*known), shown(*own))
+
+
+def _membership(voters: Voters, outgoing: Voters) -> Membership:
+    return Membership(tuple(sorted(voters)), tuple(sorted(outgoing)))
+
+
+def _known(cluster: Cluster, node: Node, place: int) -> Membership | None:
+    """The membership after the change at this place of the node's log; place 0 is before the first change."""
+    return cluster.memberships.get(node.log.at(place) if place else cluster.empty)
+
+
+# ---- starting
+
+
+def restore(node: Node) -> None:
+    """A snapshot was restored: its membership replaces the old one, which is gone already."""
+    node.applied_changes = (node.log.last_change(),)
+    node.unapplied.clear()
+    node.voters = node.outgoing = ()
+
+
+def apply_snapshot(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
+    """The membership of the snapshot that was just restored."""
+    _enter(cluster, node, event, _stored(cluster, node, event.args.voters, [node.log.last_change()]))
+
+
+def is_bootstrapping(node: Node, event: ApplyConfChange) -> bool:
+    """Whether a node with an empty log has got its first entries without a message."""
+    if node.bootstrap_length:
+        return node.log.last < node.bootstrap_length
+    state = event.state
+    return (
+        (node.log.last, node.commit, node.term, node.voters, node.offered) == (0, 0, 1, (), None)
+        and state is not None
+        and state.last_index == state.commit != 0
+    )
+
+
+def bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
+    """A new cluster: every node begins with the same entries, which add one peer each, and applies them at once."""
+    voters, state = event.args.voters, event.state
+    length = 0 if state is None or state.last_index is None else state.last_index
+    wanted = node.bootstrap_length or len(cluster.peers) or length
+    if length != wanted:
+        guard = "it starts with another list of peers than the others"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.last_index", wanted, length)
+    node.bootstrap_length = length
+    at = len(node.voters)
+    added = [voter for voter in voters if voter not in node.voters]
+    expected = cluster.peers[at : at + 1] if at < len(cluster.peers) else added[:1]
+    if added != expected or len(voters) != at + 1:
+        guard = "it starts with another list of peers than the others"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", shown((*node.voters, *expected)), shown(voters))
+    if at == len(cluster.peers):
+        cluster.peers += added
+    node.log = node.log.append(1)
+    node.log.segment.note_change(at + 1, (("ConfChangeAddNode", added[0]),))
+    cluster.memberships.setdefault(cluster.empty, Membership((), ()))
+    cluster.memberships.setdefault(node.log, _membership(voters, ()))
+    node.voters = voters
+    node.commit = at + 1
+    cluster.commit(node, at + 1, 1)
+
+
+def start_with(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
+    """The stored membership: that of the stored snapshot, or of a later entry if the application tells what it has applied."""
+    voters = event.args.voters
+    if not voters and node.commit == 0:
+        return
+    base = node.log.at(node.commit).last_change()
+    if not base and cluster.empty not in cluster.memberships:
+        # the first node that starts from a snapshot tells what the others must have, too
+        cluster.assumptions += 1
+        cluster.memberships[cluster.empty] = _membership(voters, event.args.voters_outgoing or ())
+    places = [base, *(index for index, _ in node.log.changes_after(base))]
+    _enter(cluster, node, event, _stored(cluster, node, voters, places))
+
+
+def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> list[tuple[int, Voters]]:
+    """Of these places in the log, those whose membership this is, each with its outgoing half."""
+    known = [(place, _known(cluster, node, place)) for place in places]
+    if known == [(places[0], None)]:
+        cluster.assumptions += 1
+        return [(places[0], ())]
+    fitting = [(place, each.outgoing) for place, each in known if each is not None and same(voters, each.voters)]
+    if same(voters, tuple(cluster.peers)):
+        # a bootstrap sets all peers at once, so a snapshot of its first entries has them all, too
+        fitting += [(place, ()) for place in places if 0 < place < len(cluster.peers)]
+    if not fitting:
+        expected = " or ".join(shown(*each) for _, each in known if each is not None)
+        guard = "it starts with a membership that no committed change gives"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", expected, shown(voters))
+    return fitting
+
+
+# ---- who may do what
+
+
+def require_may_campaign(cluster: Cluster, node: Node) -> None:
+    """A node campaigns as a voter, and not before it has applied all membership changes that it knows to be committed."""
+    if node.id not in node.voters and node.id not in node.outgoing:
+        guard = "it campaigns without being a voter"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing))
+    last = node.log.at(node.commit).last_change()
+    if last > max(node.applied_changes):
+        guard = "it campaigns with a committed membership change that it has not applied"
+        expected = f"entry {last} applied"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", expected, f"the membership of entry {max(node.applied_changes)}")
+
+
+def require_one_at_a_time(cluster: Cluster, node: Node) -> None:
+    """A leader takes a change when all in its log are applied. Applications may switch that off, which traces do not tell."""
+    if not cluster.changes_one_at_a_time or not node.applied_changes:
+        return
+    last = node.log.last_change()
+    if last > max(node.applied_changes):
+        guard = "it takes a membership change while another one is not applied"
+        raise Violation(ONE_CHANGE_AT_A_TIME, node.id, guard, "args.changes", f"entry {last} applied first", "a further change")
