@@ -21,7 +21,7 @@ Steps = Callable[[Script], None]
 LIVENESS = "liveness_after_heal"
 READS = "reads_are_linearizable"
 PANIC = "no_panic"
-CAMPAIGN = "no_campaign_with_unapplied_changes"
+CAMPAIGN = "config_change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,13 @@ _FAULTS = (
     _library("learner_counted_as_voter", "commit_quorum", elections.learner_acknowledges),
     _library("campaign_with_unapplied_conf_change", CAMPAIGN, elections.campaign_before_applying_a_v1_change, apply_ms=(1, 1)),
     _library("unapplied_check_ignores_v2", CAMPAIGN, elections.campaign_before_applying_a_v2_change, apply_ms=(1, 1)),
-    _library("unapplied_check_skipped_for_transfer", CAMPAIGN, elections.transfer_before_applying, apply_ms=(1, 1)),
+    _library(
+        "unapplied_check_skipped_for_transfer",
+        CAMPAIGN,
+        elections.transfer_before_applying,
+        apply_ms=(1, 1),
+        async_storage_writes=True,
+    ),
     _library("commit_older_term_by_counting", "commit_quorum", replication.older_term_is_on_a_majority, max_size_per_msg=1),
     _library("commit_beyond_matched_prefix", "commit_quorum", replication.follower_holds_entries_of_a_lost_leader),
     _library("truncate_without_conflict", "log_matching", replication.old_append_arrives_again),
@@ -148,7 +154,7 @@ _FAULTS = (
     _application("removal_not_applied", "config_change", applications.two_members_are_removed),
     _application("conf_change_applied_when_proposed", "config_change", applications.leader_proposes_removal),
     _application("bootstrapped_with_other_peers", "config_change", applications.cluster_starts),
-    _application("removed_id_used_again", LIVENESS, liveness.removed_member_is_replaced),
+    _application("removed_id_used_again", "durable_state", liveness.removed_member_is_replaced),
     _application(
         "entries_applied_over_snapshot",
         PANIC,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubeproof.conformance.trace.raft.cluster import Cluster
 from kubeproof.conformance.trace.raft.node import Node
-from kubeproof.conformance.trace.raft.properties import READS_ARE_LINEARIZABLE, STATE_MACHINE_SAFETY
+from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, READS_ARE_LINEARIZABLE, STATE_MACHINE_SAFETY
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Evidence, Violation
 from kubeproof.conformance.trace.raft_events import ApplyArgs
 
@@ -23,6 +23,11 @@ def apply_entry(cluster: Cluster, node: Node, entry: ApplyArgs) -> None:
         guard = "it applies another entry than its log has"
         expected = f"{own.last_term()}/{own.segment.payload(index)}"
         raise Violation(STATE_MACHINE_SAFETY, node.id, guard, "args.term/payload", expected, f"{entry.term}/{entry.payload}")
+    if own.last_change() == index and index not in node.applied_changes:
+        guard = "it passes over a membership change that it should apply"
+        expected = f"the change of entry {index} applied"
+        seen = f"that of entry {max(node.applied_changes)}"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "args.index", expected, seen)
     node.applied = index
     if index > cluster.applied_index:
         cluster.applied_index = index
