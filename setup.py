@@ -6,5 +6,9 @@ folders = find_packages(include=["models*", "impl*", "conformance*"])
 setup(
     packages=[f"kubeproof.{name}" for name in folders] + ["kubeproof.traces"],
     package_dir={f"kubeproof.{name}": name.replace(".", "/") for name in [*folders, "traces"]},
-    package_data={"kubeproof.traces": ["*"]},
+    package_data={
+        "kubeproof.traces": ["*"],
+        "kubeproof.conformance.interaction": ["scenarios/*.txt"],
+        "kubeproof.conformance.trace": ["*.schema.json"],
+    },
 )

@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
-from importlib.resources import as_file, files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import msgspec
@@ -17,6 +15,8 @@ from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.simulation import simulate_varied
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import Result, Verdict
+
+PACKAGE = Path(__file__).parents[1]
 
 
 class RecordedRun(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,12 +33,12 @@ class RecordedRun(msgspec.Struct, forbid_unknown_fields=True):
 
 def parts(seeds: int) -> Iterator[Result]:
     """Every part of the main job, each judged when it is asked for."""
-    yield from recorded_runs(files("kubeproof.traces"))
-    yield from interaction_scenarios(files("kubeproof.conformance.interaction") / "scenarios")
+    yield from recorded_runs(PACKAGE / "traces")
+    yield from interaction_scenarios(PACKAGE / "conformance" / "interaction" / "scenarios")
     yield simulated_seeds(seeds)
 
 
-def recorded_runs(folder: Traversable) -> Iterator[Result]:
+def recorded_runs(folder: Path) -> Iterator[Result]:
     """Each Run of the folder against its row in manifest.json: digest, number of events, verdict, property and line."""
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=list[RecordedRun])
     listed = {row.file for row in manifest}
@@ -47,8 +47,7 @@ def recorded_runs(folder: Traversable) -> Iterator[Result]:
         yield Result(f"traces/{name}", "check", Verdict.INVALID, message="manifest.json and the folder disagree about this file")
     for row in manifest:
         if row.file in present:
-            with as_file(folder / row.file) as path:
-                yield _recorded_run(row, path)
+            yield _recorded_run(row, folder / row.file)
 
 
 def _recorded_run(row: RecordedRun, path: Path) -> Result:
@@ -68,15 +67,13 @@ def _recorded_run(row: RecordedRun, path: Path) -> Result:
     return Result(f"traces/{row.file}", "check", verdict, None, message, seconds, {"events": row.events})
 
 
-def interaction_scenarios(folder: Traversable) -> Iterator[Result]:
+def interaction_scenarios(folder: Path) -> Iterator[Result]:
     """Our scenarios in etcd-io/raft's datadriven format against the reference."""
-    scenarios = sorted((item for item in folder.iterdir() if item.name.endswith(".txt")), key=lambda item: item.name)
+    scenarios = sorted(folder.glob("*.txt"))
     if not scenarios:
         yield Result("scenarios", "interaction", Verdict.INVALID, message="no interaction scenarios were found")
     for scenario in scenarios:
-        with as_file(scenario) as path:
-            result = run_file(str(path), Limits())
-        yield replace(result, subject=f"scenarios/{scenario.name}")
+        yield replace(run_file(str(scenario), Limits()), subject=f"scenarios/{scenario.name}")
 
 
 def simulated_seeds(seeds: int) -> Result:

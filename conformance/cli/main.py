@@ -107,6 +107,63 @@ def interaction(paths: tuple[str, ...], as_json: bool, time_limit: float | None,
 
 
 @cli.command()
+@click.argument("system", type=click.Choice(["raft"]))
+@click.option("--nodes", type=int, default=3, show_default=True, metavar="N", help="Members at the start.")
+@click.option("--seed", type=int, default=1, show_default=True, metavar="S", help="64 bits from which everything random derives.")
+@click.option("--events", type=int, default=10_000, show_default=True, metavar="N", help="Stop after so many events.")
+@click.option("--faults", default="", metavar="NAME,...", help="What happens to the cluster from outside; docs/simulation.md.")
+@click.option("--bug", multiple=True, metavar="NAME", help="Switch on a documented mistake; docs/faults.md. Repeatable.")
+@click.option("--option", "options", multiple=True, metavar="NAME[=VALUE]", help="A setting of the members. Repeatable.")
+@click.option("--liveness", is_flag=True, help="In the end heal everything and demand progress.")
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write the Run there.")
+@engine_options
+def simulate(
+    system: str,
+    nodes: int,
+    seed: int,
+    events: int,
+    faults: str,
+    bug: tuple[str, ...],
+    options: tuple[str, ...],
+    liveness: bool,
+    out: str | None,
+    as_json: bool,
+    time_limit: float | None,
+    memory_limit: float | None,
+) -> int:
+    """Simulate a cluster in a deterministic world, and judge its run while it is made.
+
+    The same arguments give the same Run, byte for byte. A violation is kept: at --out, or else in a temporary folder.
+
+    \b
+    Examples:
+      kubeproof simulate raft --nodes 5 --seed 7 --events 20000 --faults crash,partition,loss,duplicate,reorder
+      kubeproof simulate raft --option pre_vote --option disk_ms=1-5 --faults membership,compaction --liveness
+      kubeproof simulate raft --seed 3 --faults crash --bug vote_not_stored --out violated.ndjson
+    """
+    from kubeproof.conformance.simulation import simulate as simulate_system
+    from kubeproof.conformance.simulation.options import read_options
+
+    return print_results(
+        "simulation",
+        [f"{system} seed {seed}"],
+        lambda _: simulate_system(
+            system,
+            nodes=nodes,
+            seed=seed,
+            events=events,
+            faults=[name for name in faults.split(",") if name],
+            bug=bug,
+            options=read_options(options),
+            liveness=liveness,
+            out=out,
+            limits=Limits(time_limit, memory_limit),
+        ),
+        as_json=as_json,
+    )
+
+
+@cli.command()
 @click.option("--quick", is_flag=True, help="20 simulated seeds instead of 200.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, one result object a part.")
 def verify(quick: bool, as_json: bool) -> int:

@@ -9,11 +9,14 @@ from typing import cast
 
 import click
 
-from kubeproof.conformance.verdict import Result, Verdict, exit_code
+from kubeproof.conformance.verdict import InvalidInput, Result, Verdict, exit_code
 
 INTERNAL_ERROR = 4
 
 _COLOUR = {Verdict.HOLDS: "green", Verdict.VIOLATED: "red", Verdict.UNKNOWN: "yellow", Verdict.INVALID: "magenta"}
+
+# Integers among a result's details that are no amounts.
+_NO_FIGURES = frozenset({"event", "line", "nodes", "seed"})
 
 
 def print_results(kind: str, subjects: Iterable[str], judge: Callable[[str], Result], *, as_json: bool) -> int:
@@ -26,6 +29,8 @@ def print_results(kind: str, subjects: Iterable[str], judge: Callable[[str], Res
     for subject in subjects:
         try:
             result = judge(subject)
+        except InvalidInput as error:
+            result = Result(subject, kind, Verdict.INVALID, message=str(error))
         except Exception as error:
             failed = True
             result = Result(subject, kind, Verdict.UNKNOWN, message=f"internal error, please report it: {_last_words(error)}")
@@ -45,12 +50,15 @@ def _lines_for_people(result: Result) -> list[str]:
     verdict = click.style(result.verdict.value.upper().ljust(8), fg=_COLOUR[result.verdict], bold=True)
     if not sys.stdout.isatty():
         verdict = click.unstyle(verdict)
-    figures = ", ".join(f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name != "line")
+    figures = ", ".join(f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name not in _NO_FIGURES)
     lines = [f"{verdict}  {_printable(result.subject)}  ({figures}{', ' if figures else ''}{result.seconds:.2f} s)"]
     if result.property or result.message:
         lines.append("          " + ": ".join(_printable(text) for text in (result.property, result.message) if text))
     evidence = cast(Iterable[Mapping[str, object]], result.details.get("evidence") or ())
-    lines += [f"          line {item['line']}: {_printable(str(item['what']))}" for item in evidence]
+    at = result.details.get("line")  # what happened there is the message already
+    lines += [f"          line {item['line']}: {_printable(str(item['what']))}" for item in evidence if item["line"] != at]
+    if result.verdict is Verdict.VIOLATED and (run := result.details.get("run")):
+        lines.append(f"          the Run: {_printable(str(run))}")
     if diff := result.details.get("diff"):
         lines += [f"          {_printable(line)}" for line in str(diff).splitlines()]
     return lines

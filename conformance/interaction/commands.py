@@ -42,6 +42,7 @@ class InteractionSuite:
         """What the command prints, its error included; `ok` if that is nothing."""
         output = self._environment.output
         output.take()
+        self._environment.check_limits()
         try:
             if directive.command not in COMMANDS:
                 raise CommandError("unknown command")
@@ -64,7 +65,10 @@ def _first_node(environment: Environment, directive: Directive) -> Node:
 
 
 def _nodes(environment: Environment, directive: Directive) -> list[Node]:
-    return [environment.node(scan_signed(key)) for key in directive.positional()]
+    keys = directive.positional()
+    if len(keys) > MAX_NODES:
+        raise BadDirective(f"more than {MAX_NODES} nodes")
+    return [environment.node(scan_signed(key)) for key in keys]
 
 
 def _two_ids(directive: Directive) -> tuple[int, int]:
@@ -169,6 +173,8 @@ def _deliver_msgs(environment: Environment, directive: Directive) -> None:
 
 def _add_recipient(recipients: dict[int, bool], text: str, *, drop: bool) -> None:
     node = scan_unsigned(text)
+    if len(recipients) == MAX_NODES:
+        raise BadDirective(f"more than {MAX_NODES} recipients")
     if recipients.setdefault(node, drop) != drop:
         raise BadDirective(f"can't both deliver and drop messages to {node}")
 

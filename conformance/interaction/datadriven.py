@@ -167,13 +167,14 @@ class _Reader:
     def _directive(self) -> Directive | None:
         """The directive that begins in the next line; None for a blank line, a comment or a subtest's bracket."""
         begin = self._next + 1
-        line = self._take().strip()
-        if line.startswith("#"):
+        parts = [self._take().strip()]
+        if parts[0].startswith("#"):
             return None
-        while line.endswith("\\") and self._next < len(self._lines):
-            line = f"{line[:-1]} {self._take().strip()}"
+        while parts[-1].endswith("\\") and self._next < len(self._lines):
+            parts[-1] = parts[-1][:-1]
+            parts.append(self._take().strip())
         try:
-            command, arguments = parse_line(line)
+            command, arguments = parse_line(" ".join(parts))
         except ValueError as error:
             raise MalformedFile(begin, f"cannot parse the directive, {error}") from None
         if not command:

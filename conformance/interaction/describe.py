@@ -5,7 +5,7 @@ Mind the radix: the ends of a message are hexadecimal, ids everywhere else decim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kubeproof.impl.raft.confchange import ConfChangeDecodeError, conf_changes_to_string, decode_conf_change
 from kubeproof.impl.raft.go_quote import go_quote
@@ -99,25 +99,37 @@ def describe_snapshot(snapshot: Snapshot) -> str:
     return f"Index:{snapshot.index} Term:{snapshot.term} ConfState:{describe_conf_state(snapshot.conf_state)}"
 
 
-def describe_ready(ready: Ready) -> str:
-    """`<empty Ready>`, without a newline, or a line for each thing that the Ready holds."""
-    text = ""
+def describe_ready(ready: Ready) -> Iterator[str]:
+    """`<empty Ready>`, without a newline, or a line for each thing that the Ready holds.
+
+    In pieces, because a Ready may hold messages to many nodes with many large entries.
+    """
+    contents = _describe_contents(ready)
+    first = next(contents, None)
+    if first is None:
+        yield "<empty Ready>"
+        return
+    yield f"Ready MustSync={'true' if ready.must_sync else 'false'}:\n"
+    yield first
+    yield from contents
+
+
+def _describe_contents(ready: Ready) -> Iterator[str]:
     if ready.soft_state is not None:
-        text += f"{describe_soft_state(ready.soft_state)}\n"
+        yield f"{describe_soft_state(ready.soft_state)}\n"
     if ready.hard_state != EMPTY_HARD_STATE:
-        text += f"HardState {describe_hard_state(ready.hard_state)}\n"
+        yield f"HardState {describe_hard_state(ready.hard_state)}\n"
     if ready.read_states:
-        text += f"ReadStates [{' '.join(map(_describe_read_state, ready.read_states))}]\n"
+        yield f"ReadStates [{' '.join(map(_describe_read_state, ready.read_states))}]\n"
     if ready.entries:
-        text += f"Entries:\n{describe_entries(ready.entries)}"
+        yield f"Entries:\n{describe_entries(ready.entries)}"
     if ready.snapshot is not None and ready.snapshot.index:
-        text += f"Snapshot {describe_snapshot(ready.snapshot)}\n"
+        yield f"Snapshot {describe_snapshot(ready.snapshot)}\n"
     if ready.committed_entries:
-        text += f"CommittedEntries:\n{describe_entries(ready.committed_entries)}"
+        yield f"CommittedEntries:\n{describe_entries(ready.committed_entries)}"
     if ready.messages:
-        text += "Messages:\n" + "".join(f"{describe_message(message)}\n" for message in ready.messages)
-    must_sync = "true" if ready.must_sync else "false"
-    return f"Ready MustSync={must_sync}:\n{text}" if text else "<empty Ready>"
+        yield "Messages:\n"
+        yield from (f"{describe_message(message)}\n" for message in ready.messages)
 
 
 def _describe_read_state(state: ReadState) -> str:

@@ -1,7 +1,7 @@
 """Nodes with their storages and the messages between them, moved only by explicit calls; everything done is printed.
 
-The model is that of etcd-io/raft's package rafttest: nodes 1 to N, one list of messages in flight, and as state machine an
-"appender" (its state is everything ever applied, one piece after the other).
+The model is that of etcd-io/raft's package rafttest: nodes 1 to N, and one list of messages in flight. Of the state machine only
+index, term and members are kept: nothing prints its data.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ BOOTSTRAP_TERM = 1
 
 MAX_STABILIZE_ROUNDS = 10_000
 """Nodes that nobody ticks come to rest within a few dozen rounds; those that do not are `unknown`, not a hang."""
+
+MAX_MESSAGES = 200_000
+"""More messages on their way than this are `unknown` too, before they fill the memory."""
 
 _THREADS = (LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD)
 
@@ -115,17 +118,20 @@ class Environment:
         """Take the next Ready, print it and carry it out; the threads do the writing if writes are asynchronous."""
         asynchronous = node.config.async_storage_writes
         ready = node.raw.ready()
-        self.output.write(describe_ready(ready))
+        for piece in describe_ready(ready):
+            self.output.write(piece)
         if not asynchronous:
             _write(node, ready.hard_state, ready.entries, ready.snapshot)
             _apply(node, ready.committed_entries)
         for message in ready.messages:
-            if message.to == LOCAL_APPEND_THREAD:
+            if message.to not in _THREADS:
+                self.messages.append(message)
+            elif message.type is MessageType.MsgStorageAppend:
                 node.append_work.append(message)
-            elif message.to == LOCAL_APPLY_THREAD:
+            elif message.type is MessageType.MsgStorageApply:
                 node.apply_work.append(message)
             else:
-                self.messages.append(message)
+                raise BadDirective(f"member {message.to:x} cannot be: this is the address of a storage thread")
         if not asynchronous:
             node.raw.advance()
 
@@ -163,6 +169,7 @@ class Environment:
         """
         taken, self.messages = self._split(recipient, kind, drop)
         for message in taken:
+            self.check_limits()
             self.output.write(f"{'dropped: ' if drop else ''}{describe_message(message)}\n")
             if not drop:
                 self._step(message)
@@ -191,10 +198,15 @@ class Environment:
     def stabilize(self, nodes: Sequence[Node]) -> None:
         """Handle Readys, messages and threads' work of these nodes, over and over until nothing is left to do."""
         for _ in range(MAX_STABILIZE_ROUNDS):
-            self._limits.check()
             if not self._stabilize_once(nodes):
                 return
         raise LimitReached(f"the nodes did not come to rest within {MAX_STABILIZE_ROUNDS} rounds")
+
+    def check_limits(self) -> None:
+        """LimitReached if there is no time or memory left, or too much under way."""
+        self._limits.check()
+        if len(self.messages) + sum([len(node.raw.raft.messages) for node in self.nodes]) > MAX_MESSAGES:
+            raise LimitReached(f"more than {MAX_MESSAGES} messages are on their way")
 
     def _stabilize_once(self, nodes: Sequence[Node]) -> bool:
         """One round in four phases, each of which sees what the ones before did. False if there was nothing to do."""
@@ -210,6 +222,7 @@ class Environment:
         """Let every node that has work of one kind do it, each in a section of its own."""
         busy = False
         for node in nodes:
+            self.check_limits()
             if has_work(node):
                 self.section(node, title, work)
                 busy = True
@@ -226,10 +239,12 @@ class Environment:
 
     def _drain_append_thread(self, node: Node) -> None:
         while node.append_work:
+            self.check_limits()
             self.process_append_thread(node)
 
     def _drain_apply_thread(self, node: Node) -> None:
         while node.apply_work:
+            self.check_limits()
             self.process_apply_thread(node)
 
     def print_log(self, node: Node) -> None:
@@ -281,11 +296,8 @@ def _write(node: Node, hard_state: HardState, entries: Sequence[Entry], snapshot
 
 
 def _apply(node: Node, entries: Sequence[Entry]) -> None:
-    """Append each entry's payload, or a conf change's context, to the state machine."""
     for entry in entries:
-        applied = node.storage.applied
-        piece, conf_state = entry.data, applied.conf_state
+        conf_state = node.storage.applied.conf_state
         if entry.type is not EntryType.EntryNormal:
-            change = decode_conf_change(entry.type, entry.data)
-            piece, conf_state = change.context, node.raw.apply_conf_change(change)
-        node.storage.applied = Snapshot(entry.index, entry.term, conf_state, applied.data + piece)
+            conf_state = node.raw.apply_conf_change(decode_conf_change(entry.type, entry.data))
+        node.storage.applied = Snapshot(entry.index, entry.term, conf_state)

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kubeproof.conformance.limits import LimitReached
+
+MAX_OUTPUT = 2**25
+"""More characters than this from one directive are no file's expectation, but the sign of work without end."""
+
 LEVELS = ("DEBUG", "INFO", "WARN", "ERROR", "FATAL", "NONE")
 DEBUG, INFO, WARN, ERROR, FATAL, NONE = range(len(LEVELS))
 
@@ -18,15 +23,21 @@ class Output:
     def __init__(self) -> None:
         self.level = DEBUG
         self._parts: list[str] = []
+        self._size = 0
 
     def write(self, text: str) -> None:
+        """LimitReached if this is too much for one directive."""
         if self.level != NONE:
             self._parts.append(text)
+            self._size += len(text)
+            if self._size > MAX_OUTPUT:
+                raise LimitReached(f"a directive prints more than {MAX_OUTPUT} characters")
 
     def take(self) -> str:
         """Everything since the last call."""
         text = "".join(self._parts)
         self._parts = []
+        self._size = 0
         return text
 
     @contextmanager
@@ -36,8 +47,7 @@ class Output:
         try:
             yield
         finally:
-            inner = self.take()
-            self._parts = outer
+            inner, self._parts = "".join(self._parts), outer
             lines = inner.removesuffix("\n").split("\n") if inner else []
             self._parts += [f"  {line}\n" for line in lines]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from kubeproof.conformance.simulation.plan import Plan, plan_of, varied_plan
 from kubeproof.conformance.simulation.recorder import Recorder
 from kubeproof.conformance.simulation.recording import Recording
 from kubeproof.conformance.simulation.registry import mistakes
+from kubeproof.conformance.trace.raft import Violation
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.impl.cluster.client import Client
 from kubeproof.impl.cluster.cluster import Cluster
@@ -59,16 +61,31 @@ def run_plan(plan: Plan, limits: Limits, out: str | None) -> Result:
     """Run a plan. Without `out` nothing is written unless there is a violation: then the same Run is made once more, into a
     file."""
     begun = time.perf_counter()
-    with ExitStack() as stack:
-        file = None if out is None else stack.enter_context(open(out, "wb"))
+    with nullcontext() if out is None else _replacing(out) as file:
         outcome = _run(plan, limits, file)
     if outcome.verdict is Verdict.VIOLATED and out is None:
         out = str(Path(tempfile.mkdtemp(prefix="kubeproof-")) / f"raft-seed-{plan.seed}.ndjson")
-        with open(out, "wb") as evidence:
+        with _replacing(out) as evidence:
             _run(plan, Limits(), evidence)
     details = {**outcome.details, "run": out, "seed": plan.seed, "nodes": plan.nodes}
+    if outcome.violation is not None:
+        details |= outcome.violation.details(out)
     seconds = time.perf_counter() - begun
     return Result(f"raft seed {plan.seed}", "simulation", outcome.verdict, outcome.property, outcome.message, seconds, details)
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when all is written, and not before."""
+    partial = f"{path}.partial"
+    try:
+        with open(partial, "wb") as file:
+            yield file
+        os.replace(partial, path)
+    except OSError as error:
+        raise InvalidInput("--out", None, f"cannot write {path}: {error.strerror}") from error
+    finally:
+        Path(partial).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,7 @@ class _Outcome:
     property: str | None
     message: str
     details: dict[str, object]
+    violation: Violation | None = None
 
 
 def _run(plan: Plan, limits: Limits, file: BinaryIO | None) -> _Outcome:
@@ -109,7 +127,7 @@ def _run(plan: Plan, limits: Limits, file: BinaryIO | None) -> _Outcome:
     violation = recording.violation
     details = recording.counts() | {"delivered": network.delivered, "environment": environment.happened}
     if violation is not None:
-        return _Outcome(Verdict.VIOLATED, violation.property, violation.message, details)
+        return _Outcome(Verdict.VIOLATED, violation.property, violation.message, details, violation)
     if failure is not None:
         return _Outcome(Verdict.VIOLATED, LIVENESS, failure, details)
     if limit is not None:

@@ -40,7 +40,7 @@ def check_file(path: str, format_: str | None, limits: Limits) -> Result:
             raise InvalidInput(path, None, "expected events, found none")
     except Violation as violation:
         verdict, broken, message = Verdict.VIOLATED, violation.property, violation.message
-        details |= _explanation(path, violation)
+        details |= violation.details(path)
     except InvalidInput as error:
         verdict, message = Verdict.INVALID, str(error)
         details["line"] = error.line
@@ -67,21 +67,6 @@ def _judge(path: str, reader: EventReader, checker: RaftChecker, limits: Limits)
                 raise InvalidInput(path, line, str(error)) from error
             if checker.events % EVENTS_BETWEEN_LIMITS == 0:
                 limits.check()
-
-
-def _explanation(path: str, violation: Violation) -> dict[str, object]:
-    here = f"node {violation.node}: {violation.guard}; {violation.field}: expected {violation.expected}, seen {violation.seen}"
-    evidence = [*violation.evidence, (violation.line, here)]
-    return {
-        "line": violation.line,
-        "event": violation.event,
-        "node": violation.node,
-        "guard": violation.guard,
-        "field": violation.field,
-        "expected": violation.expected,
-        "seen": violation.seen,
-        "evidence": [{"file": path, "line": line, "what": what} for line, what in evidence],
-    }
 
 
 # ---- formats

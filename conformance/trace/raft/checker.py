@@ -135,10 +135,12 @@ class RaftChecker:
             replication.decide_snapshot(self._cluster, node, event)
         if node.role == "StateLeader":
             state = event.state
-            if state is not None and state.term not in (None, node.term):
+            if state is not None and state.term is not None and state.term != node.term:
                 return  # not the leader's doing
-            if node.announced or node.announced_changes or (
-                state is not None and state.last_index is not None and state.last_index != node.log.last
+            if (
+                node.announced
+                or node.announced_changes
+                or (state is not None and state.last_index != node.log.last and state.last_index is not None)
             ):
                 replication.append_announced(self._cluster, node, state)
 
@@ -203,7 +205,8 @@ class RaftChecker:
 
     def _check(self, node: Node, event: events.Event) -> None:
         node.pending = None
-        self._before(node, event)
+        if node.offered is not None or node.role == "StateLeader":
+            self._before(node, event)
         self._compare(node, event.state)
 
     # ---- starting
@@ -375,6 +378,7 @@ class RaftChecker:
         rule = _ON_SEND.get(kind)
         if rule is not None:
             rule(self._cluster, node, message)
+        self._cluster.last_sent[kind, message.from_, message.to] = self._cluster.line, message
         sent, key = self._cluster.sent, fingerprint(message)
         ready = sent.get(key)
         if ready is None or (kind in _PROMISES and node.storage.is_lost(ready)):
@@ -392,9 +396,7 @@ class RaftChecker:
             raise Violation(MESSAGE_ORIGIN, node.id, guard, "message.to", node.id, message.to)
         ready = cluster.sent.get(fingerprint(message))
         if ready is None:
-            guard = f"it receives a {kind} from node {message.from_} that was not sent before"
-            seen = f"term {message.term}, log_term/index {message.log_term}/{message.index}, commit {message.commit}"
-            raise Violation(MESSAGE_ORIGIN, node.id, guard, "message", "a message that was sent, with all its fields", seen)
+            raise self._never_sent(node, message)
         if kind in _PROMISES:
             self._confirm(message.from_, ready)
             if kind == "MsgVoteResp":
@@ -406,6 +408,13 @@ class RaftChecker:
                 replication.take_from_leader(cluster, node, message)
             else:
                 node.pending = message
+
+    def _never_sent(self, node: Node, message: events.Message) -> Violation:
+        guard = f"it receives a {message.type} from node {message.from_} that was not sent before"
+        last = self._cluster.last_sent.get((message.type, message.from_, message.to))
+        expected = "nothing, none of this kind was sent" if last is None else f"a message that was sent; the last was {_fields(last[1])}"
+        evidence = None if last is None else Evidence(last[0], f"node {message.from_} sends {_fields(last[1])} to node {message.to}")
+        return Violation(MESSAGE_ORIGIN, node.id, guard, "message", expected, _fields(message), (evidence,))
 
     def _confirm(self, sender: str, ready: int) -> None:
         node = self._cluster.nodes[sender]
@@ -436,3 +445,19 @@ class RaftChecker:
 
     def _panic(self, node: Node, event: events.Panic) -> None:
         raise Violation(NO_PANIC, node.id, "it finds its own state impossible", "action", "no panic", event.args.reason)
+
+
+def _fields(message: events.Message) -> str:
+    """The fields of a message for people: those that are told."""
+    count = len(message.entries) if message.entry_count is None else message.entry_count
+    fields = {
+        "term": message.term,
+        "log_term": message.log_term,
+        "index": message.index,
+        "entries": count,
+        "commit": message.commit,
+        "reject_hint": message.reject_hint,
+        "snapshot": 0 if message.snapshot is None else message.snapshot.index,
+    }
+    told = " ".join(f"{name} {value}" for name, value in fields.items() if value)
+    return f"{message.type} ({told}{', rejecting' if message.reject else ''})"

@@ -10,6 +10,7 @@ from kubeproof.conformance.trace.raft.node import Node, Voters
 from kubeproof.conformance.trace.raft.properties import LEADER_COMPLETENESS, STATE_MACHINE_SAFETY
 from kubeproof.conformance.trace.raft.sent_messages import SentMessages
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Evidence, Violation
+from kubeproof.conformance.trace.raft_events import Message
 
 
 class Membership(NamedTuple):
@@ -53,6 +54,8 @@ class Cluster:
         self.assumptions = 0
         self.nodes: dict[str, Node] = {}
         self.sent = SentMessages()
+        # The last message of each kind on each link, and its line.
+        self.last_sent: dict[tuple[str, str, str], tuple[int, Message]] = {}
         self.reigns: dict[int, Reign] = {}
         self._terms: list[int] = []
         # Votes that were received: by term and voter, the candidate and the line.

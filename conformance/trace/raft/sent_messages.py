@@ -48,27 +48,31 @@ class SentMessages:
 
     def get(self, key: int) -> int | None:
         """The value of a key, None if it is not there."""
-        slot = self._slot(key & _MASK or 1)
-        return self._values[slot] if self._keys[slot] else None
+        key = key & _MASK or 1
+        keys, mask = self._keys, self._mask
+        slot = key & mask
+        while found := keys[slot]:
+            if found == key:
+                return self._values[slot]
+            slot = (slot + 1) & mask
+        return None
 
     def put(self, key: int, value: int) -> None:
         """Set the value of a key."""
-        key = key & _MASK or 1
-        slot = self._slot(key)
-        if not self._keys[slot]:
-            if 3 * self._count > 2 * self._mask:
-                self._grow()
-                slot = self._slot(key)
+        if 3 * self._count > 2 * self._mask:
+            self._grow()
+        if self._set(key & _MASK or 1, value):
             self._count += 1
-            self._keys[slot] = key
-        self._values[slot] = value
 
-    def _slot(self, key: int) -> int:
+    def _set(self, key: int, value: int) -> bool:
+        """Whether the key is new."""
         keys, mask = self._keys, self._mask
         slot = key & mask
-        while keys[slot] and keys[slot] != key:
+        while (found := keys[slot]) and found != key:
             slot = (slot + 1) & mask
-        return slot
+        keys[slot] = key
+        self._values[slot] = value
+        return not found
 
     def _reserve(self, capacity: int) -> None:
         self._keys = array("Q", bytes(8 * capacity))
@@ -80,6 +84,4 @@ class SentMessages:
         self._reserve(2 * len(old_keys))
         for key, value in zip(old_keys, old_values, strict=True):
             if key:
-                slot = self._slot(key)
-                self._keys[slot] = key
-                self._values[slot] = value
+                self._set(key, value)

@@ -51,6 +51,21 @@ class Violation(Exception):
             f"the {self.event - 1} events before are accepted"
         )
 
+    def details(self, file: str | None) -> dict[str, object]:
+        """For the details of a result; `file` is the Run's or trace's."""
+        here = f"node {self.node}: {self.guard}; {self.field}: expected {self.expected}, seen {self.seen}"
+        evidence = [*self.evidence, Evidence(self.line, here)]
+        return {
+            "line": self.line,
+            "event": self.event,
+            "node": self.node,
+            "guard": self.guard,
+            "field": self.field,
+            "expected": self.expected,
+            "seen": self.seen,
+            "evidence": [{"file": file, "line": line, "what": what} for line, what in evidence],
+        }
+
 
 class CannotBeJudged(Exception):
     """The trace lacks what every judgement needs, such as the start of a node: input that is invalid, not a violation."""

@@ -54,13 +54,19 @@ def test_a_wrong_vote_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         "committed cfg=(1) cfgj=(zero, 2) idx=(1)",
         "committed colour=green",
         "vote cfg=(1) votes=(x)",
-        "elect cfg=(1)",
+        "elect cfg=(1) idx=(1)",
         f"vote cfg=({', '.join(map(str, range(1, 1002)))})",
     ],
 )
 def test_bad_arguments_are_refused(line: str) -> None:
     with pytest.raises(BadDirective):
         answer(line)
+
+
+def test_values_are_counted_before_the_command_is_looked_at() -> None:
+    """As in etcd's quorum/datadriven_test.go: indexes unless the command is `vote`."""
+    assert answer("elect cfg=(3, 1)") == "error: mismatched input (explicit or _) for voters map[1:{} 3:{}]: []"
+    assert answer("vote cfg=(1) idx=(7)") == "error: mismatched input (explicit or _) for voters map[1:{}]: []"
 
 
 def test_vote_results_have_names() -> None:
