@@ -27,7 +27,7 @@ check: setup  ## format, lint, types, import rule
 	$(BIN)/ruff check .
 	@mkdir -p .ns && ln -sfn .. .ns/kubeproof
 	MYPYPATH=.ns $(BIN)/mypy -p kubeproof.impl -p kubeproof.conformance
-	$(BIN)/mypy tests benchmarks
+	MYPYPATH=.ns $(BIN)/mypy tests benchmarks
 	$(BIN)/pytest -q tests/test_import_rule.py
 
 benchmark: setup  ## measure speed and memory (benchmarks/README.md)

@@ -50,7 +50,9 @@ def _lines_for_people(result: Result) -> list[str]:
     verdict = click.style(result.verdict.value.upper().ljust(8), fg=_COLOUR[result.verdict], bold=True)
     if not sys.stdout.isatty():
         verdict = click.unstyle(verdict)
-    figures = ", ".join(f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name not in _NO_FIGURES)
+    figures = ", ".join(
+        f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name not in _NO_FIGURES
+    )
     lines = [f"{verdict}  {_printable(result.subject)}  ({figures}{', ' if figures else ''}{result.seconds:.2f} s)"]
     if result.property or result.message:
         lines.append("          " + ": ".join(_printable(text) for text in (result.property, result.message) if text))

@@ -1,4 +1,4 @@
-"""The tables of docs/simulation.md and docs/faults.md: `python -m kubeproof.conformance.simulation.tables` makes them anew."""
+"""The tables in docs/ that are made from code: `python -m kubeproof.conformance.simulation.tables` makes them anew."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 
 from kubeproof.conformance.simulation.options import DEFAULTS
 from kubeproof.conformance.simulation.registry import FAULTS
+from kubeproof.conformance.trace.raft import PROPERTIES
 from kubeproof.impl.cluster.environment import ENVIRONMENT_FAULTS
 from kubeproof.impl.raft.types import NO_LIMIT
 
 DOCS = Path(__file__).parents[2] / "docs"
+PAGES = ("simulation.md", "faults.md", "checking-traces.md")
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -21,6 +23,7 @@ def tables() -> dict[str, str]:
     return {
         "environment": _table(("`--faults`", "what happens"), [(f"`{k}`", v) for k, v in ENVIRONMENT_FAULTS.items()]),
         "options": _table(("`--option`", "default"), [(f"`{name}`", _shown(value)) for name, value in DEFAULTS.items()]),
+        "properties": _table(("property", "what it says", "source"), [(f"`{p.id}`", p.sentence, p.source) for p in PROPERTIES]),
         **{layer: _faults(layer) for layer in layers},
     }
 
@@ -58,5 +61,5 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 if __name__ == "__main__":
-    for path in (DOCS / "simulation.md", DOCS / "faults.md"):
+    for path in (DOCS / page for page in PAGES):
         path.write_text(with_tables(path.read_text()))

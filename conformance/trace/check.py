@@ -14,6 +14,7 @@ from kubeproof.conformance.trace import raft_events
 from kubeproof.conformance.trace.etcd_raft import EtcdRaftReader
 from kubeproof.conformance.trace.lines import read_blocks
 from kubeproof.conformance.trace.raft import PROPERTIES, CannotBeJudged, RaftChecker, Violation
+from kubeproof.conformance.trace.raft.violation import shortened
 from kubeproof.conformance.trace.run import RunReader
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 
@@ -30,22 +31,31 @@ def check_file(path: str, format_: str | None, limits: Limits) -> Result:
     """Judge a recorded run; `format_` is None (recognise by content), "run" or "etcd-raft"."""
     begun = time.perf_counter()
     verdict, message, broken = Verdict.HOLDS, "", None
-    details: dict[str, object] = {"format": format_, "events": 0, "line": None, "evidence": [], "assumptions": 0, "properties": {}}
+    details: dict[str, object] = {
+        "format": format_,
+        "events": 0,
+        "line": None,
+        "evidence": [],
+        "assumptions": 0,
+        "properties": {},
+    }
     checker = RaftChecker()
     try:
         limits.check()
-        details["format"], reader, checker = _open(path, format_)
+        details["format"], reader, checker = _open(path, format_, limits)
         _judge(path, reader, checker, limits)
         if not checker.events:
-            raise InvalidInput(path, None, "expected events, found none")
+            raise InvalidInput(path, None, _NO_EVENTS[str(details["format"])])
     except Violation as violation:
         verdict, broken, message = Verdict.VIOLATED, violation.property, violation.message
         details |= violation.details(path)
     except InvalidInput as error:
-        verdict, message = Verdict.INVALID, str(error)
+        verdict, message = Verdict.INVALID, shortened(str(error))
         details["line"] = error.line
     except LimitReached as limit:
         verdict, message = Verdict.UNKNOWN, f"{limit}; {checker.events} events were accepted"
+    except MemoryError:
+        verdict, message = Verdict.UNKNOWN, f"no memory left; {checker.events} events were accepted"
     details["events"] = checker.events
     details["assumptions"] = checker.assumptions
     if verdict in (Verdict.HOLDS, Verdict.VIOLATED):
@@ -71,22 +81,26 @@ def _judge(path: str, reader: EventReader, checker: RaftChecker, limits: Limits)
 
 # ---- formats
 
+_NO_EVENTS = {
+    "run": "expected events after the header, found none",
+    "etcd-raft": 'expected lines with "tag":"trace" (a trace of etcd-io/raft) or the header of a Run, found none',
+}
+
 
 class _FirstLine(msgspec.Struct):
-    """What tells the formats apart."""
+    """What tells the formats apart: the header of a Run, or an event whose header is missing."""
 
     kubeproof: msgspec.Raw = msgspec.Raw()
-    system: msgspec.Raw = msgspec.Raw()
-    tag: msgspec.Raw = msgspec.Raw()
+    action: msgspec.Raw = msgspec.Raw()
 
 
-def _open(path: str, format_: str | None) -> tuple[str, EventReader, RaftChecker]:
+def _open(path: str, format_: str | None, limits: Limits) -> tuple[str, EventReader, RaftChecker]:
     """The format's name, a reader, and a checker that knows what the file tells about itself."""
-    blocks = read_blocks(path)
+    blocks = read_blocks(path, limits)
     first = next(blocks, b"")
-    blocks = chain((first,), blocks) if first else iter(())
     if format_ is None:
         format_ = _recognise(path, first)
+    blocks = chain((first,), blocks) if first else iter(())
     if format_ == "etcd-raft":
         return format_, EtcdRaftReader(path, blocks), RaftChecker()
     run = RunReader[raft_events.Event](path, raft_events.Event, blocks)
@@ -106,4 +120,4 @@ def _recognise(path: str, block: bytes) -> str:
         if b'"tag":"trace"' in block.replace(b" ", b""):
             return "etcd-raft"
         raise InvalidInput(path, 1, f"expected a Run (its header) or a trace of etcd-io/raft (JSON Lines): {error}") from error
-    return "run" if head.kubeproof else "etcd-raft"
+    return "run" if head.kubeproof or head.action else "etcd-raft"

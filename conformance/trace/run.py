@@ -6,6 +6,7 @@ actions, arguments, messages and states on top of it (raft_events.py).
 
 from __future__ import annotations
 
+import json as std_json
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, BinaryIO, Generic, Literal, TypeVar
 
@@ -23,6 +24,19 @@ class Header(Struct, forbid_unknown_fields=True, kw_only=True):
     system: str
     source: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+
+
+class _Kind(Struct):
+    """By this a header is known, whatever is wrong with it."""
+
+    kubeproof: Any
+
+
+class _Mark(Struct):
+    """What a header must have in a file, while `Header` fills it in for writers."""
+
+    kubeproof: Literal["run"]
+    version: Literal[1]
 
 
 class Event(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -67,12 +81,9 @@ class RunReader(Generic[AnyEvent]):
 
     def __init__(self, path: str, event_type: Any = Event, blocks: Iterator[bytes] | None = None) -> None:
         self._blocks = read_blocks(path) if blocks is None else blocks
-        head, self._rest = self._first_line(path)
-        header = LineDecoder[Header](path, Header).decode_line(head, 1)
-        if header is None:
-            raise InvalidInput(path, 1, 'expected the header of a Run: {"kubeproof":"run","version":1,"system":...}')
-        self.header = header
-        self._decoder = LineDecoder[AnyEvent](path, event_type, line=2)
+        line, self._rest = self._first_line(path)
+        self.header = _read_header(path, line)
+        self._decoder = _EventDecoder[AnyEvent](path, event_type, line=2)
 
     def blocks(self) -> Iterator[tuple[int, list[AnyEvent | None]]]:
         """The number of a line, and the events from that line on, one a line (None: a blank line)."""
@@ -90,6 +101,76 @@ class RunReader(Generic[AnyEvent]):
     def _first_line(self, path: str) -> tuple[bytes, bytes]:
         block = next(self._blocks, b"")
         if not block.strip():
-            raise InvalidInput(path, 1, "expected the header of a Run, got an empty file")
+            raise InvalidInput(path, 1, f"expected {_HEADER}, got an empty file")
         line, _, rest = block.partition(b"\n")
         return line, rest
+
+
+_HEADER = 'the header of a Run, {"kubeproof":"run","version":1,"system":...}'
+
+
+def _read_header(path: str, line: bytes) -> Header:
+    if not _is_header(line):
+        raise InvalidInput(path, 1, f"expected {_HEADER}")
+    _require_single_fields(path, 1, line)
+    LineDecoder[_Mark](path, _Mark).decode_line(line, 1)
+    header = LineDecoder[Header](path, Header).decode_line(line, 1)
+    assert header is not None
+    return header
+
+
+class _EventDecoder(LineDecoder[AnyEvent]):
+    """Also refuses a field that is given twice, of which the decoder takes the last, and says what a second header is."""
+
+    def __init__(self, name: str, type_: Any, line: int) -> None:
+        super().__init__(name, type_, line)
+        self._encoder = json.Encoder()
+
+    def decode(self, block: bytes) -> list[AnyEvent | None]:
+        first = self.line
+        events = super().decode(block)
+        # What is written as it would be written again has each field once.
+        if any(events) and self._encoder.encode_lines(events) != block:
+            for number, (line, event) in enumerate(zip(block.split(b"\n"), events, strict=False), first):
+                if event is not None:
+                    _require_single_fields(self.name, number, line)
+        return events
+
+    def decode_line(self, line: bytes, number: int) -> AnyEvent | None:
+        try:
+            return super().decode_line(line, number)
+        except InvalidInput as error:
+            _require_single_fields(self.name, number, line)
+            if _is_header(line):
+                raise InvalidInput(self.name, number, "expected an event, got a second header") from error
+            raise
+
+
+def _is_header(line: bytes) -> bool:
+    try:
+        json.decode(line, type=_Kind)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+class _GivenTwice(Exception):
+    """A name that an object has twice."""
+
+
+def _require_single_fields(path: str, number: int, line: bytes) -> None:
+    """InvalidInput if an object of the line has a name twice; a line that is not JSON is for others to refuse."""
+    try:
+        std_json.loads(line, object_pairs_hook=_single_fields, parse_int=str, parse_float=str)
+    except _GivenTwice as error:
+        raise InvalidInput(path, number, f"expected each field once, got {str(error)!r} twice") from error
+    except (ValueError, RecursionError):
+        return
+
+
+def _single_fields(pairs: list[tuple[str, object]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _GivenTwice(name)
+        seen.add(name)

@@ -17,6 +17,8 @@ _REF = "#/$defs/{name}"
 def run_schema() -> dict[str, Any]:
     """One line of a Run: a header or an event of any system. `$defs/RaftEvent` is one of Raft's events."""
     (header, event, raft_event), definitions = json.schema_components((Header, Event, raft_events.Event), ref_template=_REF)
+    # `Header` fills these in for writers.
+    definitions["Header"]["required"] = ["kubeproof", "version", "system"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "kubeproof run v1: one line",

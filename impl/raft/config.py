@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from kubeproof.impl.raft.faults import Faults
+from kubeproof.impl.raft.faults import NO_FAULTS, Faults
 from kubeproof.impl.raft.storage import Storage
 from kubeproof.impl.raft.types import LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, NO_ID, NO_LIMIT
 
@@ -37,7 +37,7 @@ Tracer = Callable[[str, object, object], None]
 class Config:
     """One node's settings. Timeouts count in ticks, sizes in bytes.
 
-    `draw_election_timeout` is given `election_tick` and returns a number of ticks in [election_tick, 2 * election_tick): it is the
+    `draw_election_timeout` is given `election_tick` and returns ticks in [election_tick, 2 * election_tick): it is the
     only randomness, and it is asked at every change of role. `applied` is the last index that the application has applied
     before a restart. `max_committed_size_per_ready` 0 is `max_size_per_msg`, `max_uncommitted_entries_size` 0 is no limit,
     `max_inflight_bytes` 0 is no limit. `vote_request_after_write` delays MsgVote and MsgPreVote, with asynchronous storage
@@ -65,7 +65,7 @@ class Config:
     vote_request_after_write: bool = False
     logger: Logger | None = None
     trace: Tracer | None = None
-    faults: Faults = Faults()
+    faults: Faults = NO_FAULTS
 
     def __post_init__(self) -> None:
         problems = (

@@ -1,4 +1,4 @@
-"""Elections: who may campaign, how votes are asked for, given and counted (Raft paper section 5.2 and 5.4.1, thesis section 9.6)."""
+"""Elections: who may campaign, how votes are asked for, given and counted (Raft paper sections 5.2, 5.4.1; thesis 9.6)."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def start_campaign(raft: Raft, campaign: Campaign) -> None:
             continue
         if raft.logger is not None:
             raft.logger.info(
-                f"{raft.id:x} [logterm: {last_term}, index: {last_index}] sent {request.name} request to {voter:x} at term {raft.term}"
+                f"{raft.id:x} [logterm: {last_term}, index: {last_index}] "
+                f"sent {request.name} request to {voter:x} at term {raft.term}"
             )
         raft.send(Message(request, voter, raft.id, term, last_term, last_index, context=context))
 

@@ -1,7 +1,7 @@
-"""Historical mistakes of Raft libraries, as switches: each re-creates one at the place where its guard stands. All are off by default.
+"""Historical mistakes of Raft libraries, as switches: each re-creates one where its guard stands. All are off by default.
 
-References: etcd#N and raft#N are issues or pull requests of etcd-io/etcd and etcd-io/raft, a bare hash is a commit of etcd's history,
-a section is the Raft paper's (extended version).
+References: etcd#N and raft#N are issues or pull requests of etcd-io/etcd and etcd-io/raft, a bare hash is a commit of etcd's
+history, a section is the Raft paper's (extended version).
 """
 
 from __future__ import annotations
@@ -124,6 +124,8 @@ class Faults:
         "etcd#6744", "liveness", "A forwarded read request gets a term, so a deposed leader drops it instead of passing it on."
     )
 
+
+NO_FAULTS = Faults()
 
 MISTAKES = {switch.name: switch.metadata["mistake"] for switch in fields(Faults)}
 """Every switch of Faults by name, with its Mistake."""

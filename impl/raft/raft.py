@@ -37,8 +37,8 @@ _FROM_LEADER = frozenset({MessageType.MsgApp, MessageType.MsgHeartbeat, MessageT
 class Raft:
     """The state of one node. Times are in ticks.
 
-    Messages wait in two queues: those in `messages` may leave at once, those in `messages_after_append` promise something and leave
-    when all that is unstable now is durable. A node's votes and acknowledgements to itself take the second way too.
+    Messages wait in two queues: those in `messages` may leave at once, those in `messages_after_append` promise something and
+    leave when all that is unstable now is durable. A node's votes and acknowledgements to itself take the second way too.
     """
 
     __slots__ = (

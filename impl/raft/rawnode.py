@@ -200,7 +200,7 @@ class RawNode:
             must_sync=bool(entries) or hard_state.vote != previous.vote or hard_state.term != previous.term,
         )
         ready = ready._replace(messages=self._messages(ready))
-        self._accept(ready, soft_state)
+        self._accept(ready)
         return ready
 
     def _messages(self, ready: Ready) -> tuple[Message, ...]:
@@ -216,7 +216,7 @@ class RawNode:
             messages.append(apply_message(raft, ready.committed_entries))
         return tuple(messages)
 
-    def _accept(self, ready: Ready, soft_state: tuple[int, StateType]) -> None:
+    def _accept(self, ready: Ready) -> None:
         raft, log = self.raft, self.raft.log
         self._prev_soft_state = raft.soft_state()
         if ready.hard_state != EMPTY_HARD_STATE:

@@ -1,8 +1,8 @@
 """Reads waiting for the proof that their leader still leads (Raft thesis section 6.4, etcd read_only.go).
 
-The leader numbers the reads as they come. A heartbeat carries the number of the last one; its answer says "I followed you after you had
-received that many reads", and what a quorum has answered is confirmed. Numbers are the leader's own: a context chosen by the
-client may come back from an earlier try (etcd-io/raft#397).
+The leader numbers the reads as they come. A heartbeat carries the number of the last one; its answer says "I followed
+you after you had received that many reads", and what a quorum has answered is confirmed. Numbers are the leader's own: a context
+chosen by the client may come back from an earlier try (etcd-io/raft#397).
 """
 
 from __future__ import annotations

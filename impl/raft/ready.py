@@ -61,9 +61,9 @@ def append_message(raft: Raft, entries: tuple[Entry, ...], hard_state: HardState
 def append_response(raft: Raft, snapshot: Snapshot | None) -> Message | None:
     """What the node must hear when all that is unstable now is durable; None if nothing is.
 
-    It carries the node's term, and is ignored in another one: by then the log may have been rewritten, and an older write may still
-    come after a newer one's answer (etcd-io/raft#8). So that entries do not stay unstable for ever when their own answer was
-    ignored, every answer speaks for the whole log, not just for the entries written with it.
+    It carries the node's term, and is ignored in another one: by then the log may have been rewritten, and an older write may
+    still come after a newer one's answer (etcd-io/raft#8). So that entries do not stay unstable for ever when their own answer
+    was ignored, every answer speaks for the whole log, not just for the entries written with it.
     """
     has_unstable = bool(raft.log.unstable.entries)
     if not has_unstable and snapshot is None:

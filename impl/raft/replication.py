@@ -1,4 +1,4 @@
-"""Replication: a leader's appends and heartbeats, a follower's answers, and what becomes committed (Raft paper sections 5.3 and 5.4.2)."""
+"""Replication: a leader's appends and heartbeats, a follower's answers, and what is committed (Raft paper 5.3, 5.4.2)."""
 
 from __future__ import annotations
 

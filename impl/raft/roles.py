@@ -56,7 +56,8 @@ def _propose(raft: Raft, message: Message) -> None:
     if raft.lead_transferee != NO_ID:
         if raft.logger is not None:
             raft.logger.debug(
-                f"{raft.id:x} [term {raft.term}] transfer leadership to {raft.lead_transferee:x} is in progress; dropping proposal"
+                f"{raft.id:x} [term {raft.term}] transfer leadership to {raft.lead_transferee:x} is in progress; "
+                "dropping proposal"
             )
         raise ErrProposalDropped
     if not replication.append_entries(raft, membership.admit_changes(raft, message.entries)):

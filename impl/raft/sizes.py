@@ -13,7 +13,10 @@ def payloads_size(entries: Sequence[Entry]) -> int:
 
 
 def entry_size(entry: Entry) -> int:
-    """Bytes of the entry in protobuf's proto2 encoding: a one-byte tag and a varint for each field that is set."""
+    """Bytes of the entry in protobuf's proto2 encoding: a one-byte tag and a varint for each field that is set.
+
+    The entry in place of a refused conf change is two bytes longer in etcd, which sets its type although it is the default.
+    """
     size = 2 + _varint_size(entry.term) + _varint_size(entry.index)
     if entry.type:
         size += 2

@@ -34,7 +34,7 @@ def apply_entry(cluster: Cluster, node: Node, entry: ApplyArgs) -> None:
         cluster.applied = Evidence(cluster.line, f"node {node.id} applies entry {index}")
 
 
-def ask_read(cluster: Cluster, node: Node, read: str) -> None:
+def ask_read(cluster: Cluster, read: str) -> None:
     """A client asks: from now on the answer must have what is applied by now."""
     if read in cluster.reads:
         raise CannotBeJudged(f"args.id: expected ids that do not repeat, got {read!r} again")

@@ -27,7 +27,7 @@ from kubeproof.conformance.trace.raft.properties import (
     ONE_VOTE_PER_TERM,
 )
 from kubeproof.conformance.trace.raft.sent_messages import fingerprint
-from kubeproof.conformance.trace.raft.stable_storage import Restart, Survivor
+from kubeproof.conformance.trace.raft.stable_storage import Restart, StableStorage, Survivor
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Evidence, Violation
 
 _FROM_LEADER = frozenset({"MsgApp", "MsgHeartbeat", "MsgSnap"})
@@ -37,6 +37,8 @@ _PROMISES = frozenset({"MsgAppResp", "MsgVoteResp", "MsgPreVoteResp"})
 _EXCHANGED = _FROM_LEADER | _PROMISES | {"MsgVote", "MsgPreVote", "MsgHeartbeatResp", "MsgTimeoutNow", "MsgReadIndexResp"}
 # Those that bear the sender's own term. (Pre-votes speak of the next one.)
 _OF_OWN_TERM = _EXCHANGED - {"MsgPreVote", "MsgPreVoteResp"}
+# These say nothing of the node's log.
+_OF_CLIENTS = frozenset({events.ReadRequest, events.ReadServed})
 
 _ON_SEND: Mapping[str, Callable[[Cluster, Node, events.Message], None]] = {
     "MsgApp": replication.send_append,
@@ -83,7 +85,7 @@ class RaftChecker:
         return self._cluster.assumptions
 
     def take(self, line: int, event: events.Event) -> None:
-        """Judge the next event, which stands on `line`. Raises Violation or CannotBeJudged; then the checker is of no more use."""
+        """Judge the next event, which stands on `line`. Raises Violation or CannotBeJudged, and is of no more use then."""
         self.events += 1
         cluster = self._cluster
         cluster.line = line
@@ -98,9 +100,10 @@ class RaftChecker:
             node = cluster.nodes.get(event.actor)
             if node is None or not node.up:
                 raise CannotBeJudged(
-                    f"actor: expected a start of node {event.actor} before this event; the trace must begin with the cluster's first start"
+                    f"actor: expected a start of node {event.actor} before this event; "
+                    "the trace must begin with the cluster's first start"
                 )
-            if self._alternatives and event.actor in self._alternatives:
+            if self._alternatives and event.actor in self._alternatives and kind not in _OF_CLIENTS:
                 self._take_ambiguous(node, handler, event)
             else:
                 handler(node, event)
@@ -170,7 +173,9 @@ class RaftChecker:
             raise Violation(MONOTONE_TERM, node.id, guard, "state.term", node.term, state.term)
         if state.vote not in (None, node.vote):
             guard = f"its vote in term {node.term} is not the one it cast"
-            raise Violation(ONE_VOTE_PER_TERM, node.id, guard, "state.vote", node.vote or "none", state.vote or "none", (node.last_vote(),))
+            raise Violation(
+                ONE_VOTE_PER_TERM, node.id, guard, "state.vote", node.vote or "none", state.vote or "none", (node.last_vote(),)
+            )
         if state.last_index not in (None, node.log.last):
             broken = LEADER_APPEND_ONLY if node.role == "StateLeader" else LOG_MATCHING
             guard = "its log is not what the events before give"
@@ -182,7 +187,9 @@ class RaftChecker:
         self._explain_voters(node, state)
         if state.role not in (None, node.role):
             if state.role != "StatePreCandidate" or node.role == "StateLeader":
-                raise Violation(LEADER_ONLY, node.id, "its role is not what the events before give", "state.role", node.role, state.role)
+                raise Violation(
+                    LEADER_ONLY, node.id, "its role is not what the events before give", "state.role", node.role, state.role
+                )
             self._cluster.assumptions += 1  # the way there is silent in some traces
             node.role = "StatePreCandidate"
 
@@ -201,7 +208,14 @@ class RaftChecker:
         elif not membership.same(outgoing, node.outgoing):
             guard = "its configuration is not what the changes that it applied give"
             expected = membership.shown(node.voters, node.outgoing)
-            raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters_outgoing", expected, membership.shown(node.voters, outgoing))
+            raise Violation(
+                CONFIG_CHANGE, node.id, guard, "state.voters_outgoing", expected, membership.shown(node.voters, outgoing)
+            )
+
+    def _settle_outgoing(self, node: Node, state: events.State | None) -> None:
+        """Before an event is judged by the configuration: whether that is joint may show only now."""
+        if node.outgoing_options and state is not None:
+            self._explain_voters(node, state)
 
     def _check(self, node: Node, event: events.Event) -> None:
         node.pending = None
@@ -217,12 +231,13 @@ class RaftChecker:
         before = state.commit if state is not None and state.commit is not None else 0
         last = state.last_index if state is not None and state.last_index is not None else before
         node = cluster.nodes.get(event.actor)
-        self._alternatives.pop(event.actor, None)
+        others = self._alternatives.pop(event.actor, [])
         if node is not None:
-            survivors = node.storage.survivors(last)
-            if not survivors:
+            disks = [each.storage for each in (node, *others) if each.storage.survivors(last)]
+            if not disks:
                 raise self._lost(node, "state.last_index", last)
-            node.begin(survivors[0].log, min(before, last))
+            node.storage, *node.other_disks = disks
+            node.begin(node.storage.survivors(last)[0].log, min(before, last))
             return
         if last != before:
             raise CannotBeJudged(
@@ -234,10 +249,16 @@ class RaftChecker:
 
     def _lost(self, node: Node, field: str, seen: object) -> Violation:
         stored = node.storage.stored()
-        expected = f"at least term {stored.term}, vote {stored.vote or 'none'}, last entry {stored.log.last_term()}/{stored.log.last}"
+        expected = (
+            f"at least term {stored.term}, vote {stored.vote or 'none'}, last entry {stored.log.last_term()}/{stored.log.last}"
+        )
         guard = "after a restart it lacks what it had stored before an answer of it was delivered"
         proof = node.storage.proof
-        evidence = Evidence(proof, f"an answer of node {node.id} is received, so what was handed out with it is stored") if proof else None
+        evidence = (
+            Evidence(proof, f"an answer of node {node.id} is received, so what was handed out with it is stored")
+            if proof
+            else None
+        )
         return Violation(DURABLE_STATE, node.id, guard, field, expected, seen, (evidence,))
 
     def _finish_start(self, node: Node, state: events.State | None) -> None:
@@ -246,8 +267,12 @@ class RaftChecker:
         vote = "" if state is None or state.vote is None else state.vote
         commit = node.commit if state is None or state.commit is None else state.commit
         first = not node.storage.begun
-        survivors = node.storage.survivors(node.log.last)
-        possible = survivors if first else [each for each in survivors if (each.written.term, each.written.vote) == (term, vote)]
+        possible = [
+            (disk, each)
+            for disk in (node.storage, *node.other_disks)
+            for each in disk.survivors(node.log.last)
+            if first or (each.written.term, each.written.vote) == (term, vote)
+        ]
         if not possible:
             raise self._lost(node, "state.term/vote", f"term {term}, vote {vote or 'none'}")
         if not node.commit <= commit <= node.log.last:
@@ -256,20 +281,22 @@ class RaftChecker:
             raise Violation(DURABLE_STATE, node.id, guard, "state.commit", f"{node.commit} to {node.log.last}", seen)
         self._go_on_as(node, possible, term, vote, commit)
 
-    def _go_on_as(self, node: Node, possible: list[Survivor], term: int, vote: str, commit: int) -> None:
+    def _go_on_as(self, node: Node, possible: list[tuple[StableStorage, Survivor]], term: int, vote: str, commit: int) -> None:
         node.term, node.vote, node.starting = term, vote, False
-        logs = list(dict.fromkeys(each.log for each in possible))
-        survived = possible[0].survived
-        nodes = [node, *(node.copy() for _ in logs[1:])]
+        disks = {each.log: disk for disk, each in possible}
+        survived = max(each.survived for _, each in possible)
+        node.other_disks = []
+        nodes = [node, *(node.copy() for _ in range(1, len(disks)))]
         fitting = []
         failed: Violation | None = None
-        for each, log in zip(nodes, logs, strict=True):
+        for each, (log, disk) in zip(nodes, disks.items(), strict=True):
             each.log, each.commit = log, commit
             try:
                 self._cluster.commit(each, commit, term)
             except Violation as violation:
                 failed = violation
                 continue
+            each.storage = disk.copy()
             each.storage.restart(term, vote, log, survived, self._cluster.line)
             fitting.append(each)
         if not fitting:
@@ -300,12 +327,14 @@ class RaftChecker:
     def _become_pre_candidate(self, node: Node, event: events.BecomePreCandidate) -> None:
         node.pending = None
         self._before(node, event)
-        elections.become_pre_candidate(self._cluster, node)
+        self._settle_outgoing(node, event.state)
+        elections.become_pre_candidate(node)
         self._compare(node, event.state)
 
     def _become_candidate(self, node: Node, event: events.BecomeCandidate) -> None:
         node.pending = None
         self._before(node, event)
+        self._settle_outgoing(node, event.state)
         elections.become_candidate(self._cluster, node)
         self._compare(node, event.state)
 
@@ -336,8 +365,7 @@ class RaftChecker:
     def _commit(self, node: Node, event: events.Commit) -> None:
         node.pending = None
         self._before(node, event)
-        if node.outgoing_options and event.state is not None:
-            self._explain_voters(node, event.state)
+        self._settle_outgoing(node, event.state)
         replication.evaluate_commit(self._cluster, node, event.state)
         self._compare(node, event.state)
 
@@ -412,8 +440,12 @@ class RaftChecker:
     def _never_sent(self, node: Node, message: events.Message) -> Violation:
         guard = f"it receives a {message.type} from node {message.from_} that was not sent before"
         last = self._cluster.last_sent.get((message.type, message.from_, message.to))
-        expected = "nothing, none of this kind was sent" if last is None else f"a message that was sent; the last was {_fields(last[1])}"
-        evidence = None if last is None else Evidence(last[0], f"node {message.from_} sends {_fields(last[1])} to node {message.to}")
+        expected = (
+            "nothing, none of this kind was sent" if last is None else f"a message that was sent; the last was {_fields(last[1])}"
+        )
+        evidence = (
+            None if last is None else Evidence(last[0], f"node {message.from_} sends {_fields(last[1])} to node {message.to}")
+        )
         return Violation(MESSAGE_ORIGIN, node.id, guard, "message", expected, _fields(message), (evidence,))
 
     def _confirm(self, sender: str, ready: int) -> None:
@@ -427,7 +459,9 @@ class RaftChecker:
     def _promise_broken(self, node: Node, restart: Restart) -> Violation:
         guard = f"an answer of node {node.id} arrives from before a restart that shows that it was not stored"
         evidence = Evidence(restart.line, f"node {node.id} has restarted without it")
-        return Violation(DURABLE_STATE, node.id, guard, "message", "no answer before its write", "one that a crash undid", (evidence,))
+        return Violation(
+            DURABLE_STATE, node.id, guard, "message", "no answer before its write", "one that a crash undid", (evidence,)
+        )
 
     # ---- the application and the end
 
@@ -435,7 +469,7 @@ class RaftChecker:
         application.apply_entry(self._cluster, node, event.args)
 
     def _read_request(self, node: Node, event: events.ReadRequest) -> None:
-        application.ask_read(self._cluster, node, event.args.id)
+        application.ask_read(self._cluster, event.args.id)
 
     def _read_served(self, node: Node, event: events.ReadServed) -> None:
         application.answer_read(self._cluster, node, event.args.id, event.args.index)

@@ -63,9 +63,11 @@ class Cluster:
         self.empty = empty_log()
         self.committed = self.empty
         self._committed_in: list[CommittedIn] = []
-        # Entries from before the trace, the peers that every bootstrapped node starts with, and memberships by their entry.
+        # Entries from before the trace, the peers that every bootstrapped node starts with as far as one of them has shown them,
+        # how many they are, and memberships by their entry.
         self._origin: Segment | None = None
         self.peers: list[str] = []
+        self.peer_count = 0
         self.memberships: dict[Log, Membership] = {}
         # Highest applied index anywhere, and what it was when each read was asked for.
         self.applied = Evidence(0, "")

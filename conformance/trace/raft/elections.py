@@ -21,20 +21,22 @@ def become_follower(cluster: Cluster, node: Node, state: State | None) -> None:
     """A term may rise without a message that the trace tells of (answers to pre-votes carry terms)."""
     term = _told_term(cluster, node, state, node.pending.term if node.pending is not None else node.term)
     if term < node.term:
-        raise Violation(MONOTONE_TERM, node.id, "it becomes follower of an older term", "state.term", f"at least {node.term}", term)
+        raise Violation(
+            MONOTONE_TERM, node.id, "it becomes follower of an older term", "state.term", f"at least {node.term}", term
+        )
     node.become("StateFollower", term)
 
 
 def become_candidate(cluster: Cluster, node: Node) -> None:
     """The next term, a vote for itself."""
-    membership.require_may_campaign(cluster, node)
+    membership.require_may_campaign(node)
     node.become("StateCandidate", node.term + 1)
     node.vote, node.vote_line = node.id, cluster.line
 
 
-def become_pre_candidate(cluster: Cluster, node: Node) -> None:
+def become_pre_candidate(node: Node) -> None:
     """Neither term nor vote change."""
-    membership.require_may_campaign(cluster, node)
+    membership.require_may_campaign(node)
     node.role = "StatePreCandidate"
 
 
@@ -46,7 +48,9 @@ def become_leader(cluster: Cluster, node: Node) -> None:
         raise Violation(ELECTION_SAFETY, node.id, guard, "actor", earlier.leader, node.id, (earlier.evidence(),))
     votes = [Evidence(line, f"node {node.id} receives the vote of node {voter}") for voter, line in node.votes.items()]
     if node.role != "StateCandidate":
-        raise Violation(ELECTION_QUORUM, node.id, "it becomes leader without an election", "state.role", "StateCandidate", node.role)
+        raise Violation(
+            ELECTION_QUORUM, node.id, "it becomes leader without an election", "state.role", "StateCandidate", node.role
+        )
     if not node.quorum(node.votes):
         expected = f"votes of a majority of {membership.shown(node.voters, node.outgoing)}"
         seen = membership.shown(tuple(node.votes))

@@ -44,8 +44,8 @@ class Segment:
         self._change_before = 0 if parent is None else parent.last_change(start - 1)
         self._payloads: list[str | None] = []
         self._terms: dict[int, int] = {}
-        self.depth = 0 if parent is None else parent.depth + 1
-        self.jump = _ancestor_to_jump_to(self, parent)
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.jump: Segment = _ancestor_to_jump_to(self, parent)
 
     def note_change(self, index: int, change: Change) -> None:
         """The entry at `index` is a membership change."""

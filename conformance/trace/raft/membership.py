@@ -42,7 +42,12 @@ def apply_change(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
     ]
     if not fitting:
         raise _unexpected(node, voters, next_changes)
-    _enter(cluster, node, event, [(index, option) for index, change in fitting for option in _outgoing_after(node, change)])
+    _enter(
+        cluster,
+        node,
+        event,
+        [(index, option) for index, change in fitting for option in _outgoing_after(node.voters, node.outgoing, change)],
+    )
 
 
 def _enter(cluster: Cluster, node: Node, event: ApplyConfChange, options: list[tuple[int, Voters]]) -> None:
@@ -77,11 +82,11 @@ def _changed(voters: Voters, change: Change) -> Voters:
     return tuple(members)
 
 
-def _outgoing_after(node: Node, change: Change) -> tuple[Voters, ...]:
+def _outgoing_after(voters: Voters, outgoing: Voters, change: Change) -> tuple[Voters, ...]:
     """A change may enter a joint configuration; one without changes leaves it. Neither shows in the change."""
-    if node.outgoing or not change:
-        return ((), node.outgoing)
-    return ((), node.voters)
+    if outgoing or not change:
+        return ((), outgoing)
+    return ((), voters)
 
 
 def _unexpected(node: Node, voters: Voters, changes: list[tuple[int, Change]]) -> Violation:
@@ -121,9 +126,24 @@ def _membership(voters: Voters, outgoing: Voters) -> Membership:
     return Membership(tuple(sorted(voters)), tuple(sorted(outgoing)))
 
 
-def _known(cluster: Cluster, node: Node, place: int) -> Membership | None:
-    """The membership after the change at this place of the node's log; place 0 is before the first change."""
-    return cluster.memberships.get(node.log.at(place) if place else cluster.empty)
+def _possible(cluster: Cluster, node: Node, place: int) -> list[Membership]:
+    """What the membership after the change at this place of the node's log may be; place 0 is before the first change.
+
+    It is not known if whoever applied the committed change stopped before another event showed the outgoing half.
+    """
+    log = node.log.at(place) if place else cluster.empty
+    known = cluster.memberships.get(log)
+    if known is not None:
+        return [known]
+    if not place or not cluster.committed.has_prefix(log):
+        return []
+    change = log.segment.changes[place]
+    possible = []
+    for before in _possible(cluster, node, node.log.at(place - 1).last_change()):
+        voters = _changed(before.voters, change)
+        possible += [_membership(voters, outgoing) for outgoing in _outgoing_after(*before, change)]
+        possible.append(before)  # refused
+    return list(dict.fromkeys(possible))
 
 
 # ---- starting
@@ -157,11 +177,11 @@ def bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
     """A new cluster: every node begins with the same entries, which add one peer each, and applies them at once."""
     voters, state = event.args.voters, event.state
     length = 0 if state is None or state.last_index is None else state.last_index
-    wanted = node.bootstrap_length or len(cluster.peers) or length
+    wanted = cluster.peer_count or length
     if length != wanted:
         guard = "it starts with another list of peers than the others"
         raise Violation(CONFIG_CHANGE, node.id, guard, "state.last_index", wanted, length)
-    node.bootstrap_length = length
+    node.bootstrap_length = cluster.peer_count = length
     at = len(node.voters)
     added = [voter for voter in voters if voter not in node.voters]
     expected = cluster.peers[at : at + 1] if at < len(cluster.peers) else added[:1]
@@ -195,16 +215,16 @@ def start_with(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
 
 def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> list[tuple[int, Voters]]:
     """Of these places in the log, those whose membership this is, each with its outgoing half."""
-    known = [(place, _known(cluster, node, place)) for place in places]
-    if known == [(places[0], None)]:
+    possible = [(place, each) for place in places for each in _possible(cluster, node, place)]
+    if not possible and len(places) == 1:
         cluster.assumptions += 1
         return [(places[0], ())]
-    fitting = [(place, each.outgoing) for place, each in known if each is not None and same(voters, each.voters)]
+    fitting = [(place, each.outgoing) for place, each in possible if same(voters, each.voters)]
     if same(voters, tuple(cluster.peers)):
         # a bootstrap sets all peers at once, so a snapshot of its first entries has them all, too
         fitting += [(place, ()) for place in places if 0 < place < len(cluster.peers)]
     if not fitting:
-        expected = " or ".join(shown(*each) for _, each in known if each is not None)
+        expected = " or ".join(shown(*each) for _, each in possible)
         guard = "it starts with a membership that no committed change gives"
         raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", expected, shown(voters))
     return fitting
@@ -213,16 +233,20 @@ def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> 
 # ---- who may do what
 
 
-def require_may_campaign(cluster: Cluster, node: Node) -> None:
+def require_may_campaign(node: Node) -> None:
     """A node campaigns as a voter, and not before it has applied all membership changes that it knows to be committed."""
     if node.id not in node.voters and node.id not in node.outgoing:
         guard = "it campaigns without being a voter"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing))
+        raise Violation(
+            CONFIG_CHANGE, node.id, guard, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing)
+        )
     last = node.log.at(node.commit).last_change()
     if last > max(node.applied_changes):
         guard = "it campaigns with a committed membership change that it has not applied"
         expected = f"entry {last} applied"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", expected, f"the membership of entry {max(node.applied_changes)}")
+        raise Violation(
+            CONFIG_CHANGE, node.id, guard, "state.voters", expected, f"the membership of entry {max(node.applied_changes)}"
+        )
 
 
 def require_one_at_a_time(cluster: Cluster, node: Node) -> None:

@@ -32,6 +32,7 @@ class Node:
         "log",
         "matched",
         "offered",
+        "other_disks",
         "outgoing",
         "outgoing_options",
         "pending",
@@ -51,6 +52,8 @@ class Node:
     def __init__(self, id_: str, log: Log) -> None:
         self.id = id_
         self.storage = StableStorage(log)
+        # While it starts: what else its disk may be, if an earlier restart has left that open.
+        self.other_disks: list[StableStorage] = []
         self.begin(log, 0)
 
     def begin(self, log: Log, commit: int) -> None:

@@ -23,11 +23,13 @@ ELECTION_QUORUM = Property(
     "Raft paper, sections 5.2 and 6",
 )
 VOTE_UP_TO_DATE = Property(
-    "vote_up_to_date", "A vote goes to a candidate whose log is at least as up to date as the voter's.", "Raft paper, section 5.4.1"
+    "vote_up_to_date",
+    "A vote goes to a candidate whose log is at least as up to date as the voter's.",
+    "Raft paper, section 5.4.1",
 )
 MONOTONE_TERM = Property(
     "monotone_term",
-    "A node's term never goes down, and changes only when it becomes follower or candidate; a restart goes back to what is stored.",
+    "A node's term never goes down, and changes only as it becomes follower or candidate; a restart goes back to what is stored.",
     "Raft paper, figure 2",
 )
 MONOTONE_COMMIT = Property(
@@ -46,7 +48,9 @@ LOG_MATCHING = Property(
 LEADER_APPEND_ONLY = Property(
     "leader_append_only", "A leader only appends to its log, and every entry it announces.", "Raft paper, figure 3"
 )
-LEADER_ONLY = Property("leader_only", "Only the leader of a term sends appends, heartbeats and snapshots.", "Raft paper, section 5")
+LEADER_ONLY = Property(
+    "leader_only", "Only the leader of a term sends appends, heartbeats and snapshots.", "Raft paper, section 5"
+)
 LEADER_COMPLETENESS = Property(
     "leader_completeness", "A leader's log has every entry that was committed in an earlier term.", "Raft paper, figure 3"
 )

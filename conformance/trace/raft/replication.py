@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kubeproof.conformance.trace.raft import membership
 from kubeproof.conformance.trace.raft.cluster import Cluster
-from kubeproof.conformance.trace.raft.log_trie import Change, Log
+from kubeproof.conformance.trace.raft.log_trie import Change
 from kubeproof.conformance.trace.raft.node import Node
 from kubeproof.conformance.trace.raft.properties import (
     COMMIT_QUORUM,
@@ -91,7 +91,9 @@ def _require_own_entries(node: Node, message: Message) -> None:
         if own.last_term() not in (None, entry.term) or not own.segment.fits(index, entry.payload):
             guard = "it sends an entry that differs from its own"
             expected = f"{own.last_term()}/{own.segment.payload(index)}"
-            raise Violation(LOG_MATCHING, node.id, guard, f"message.entries, index {index}", expected, f"{entry.term}/{entry.payload}")
+            raise Violation(
+                LOG_MATCHING, node.id, guard, f"message.entries, index {index}", expected, f"{entry.term}/{entry.payload}"
+            )
 
 
 def send_heartbeat(_cluster: Cluster, node: Node, message: Message) -> None:
@@ -187,7 +189,9 @@ def send_append_response(cluster: Cluster, node: Node, message: Message) -> None
     leader = node.log if message.to == node.id else cluster.leader_log(message.term)
     index = message.index
     if index > node.log.last or index > leader.last:
-        guard = "it acknowledges entries that it does not have" if index > node.log.last else "it acknowledges entries nobody sent"
+        guard = (
+            "it acknowledges entries that it does not have" if index > node.log.last else "it acknowledges entries nobody sent"
+        )
         expected = f"at most {min(node.log.last, leader.last)}"
         raise Violation(LOG_MATCHING, node.id, guard, "message.index", expected, index, (_request(node),))
     if node.log.at(index) != leader.at(index):
@@ -201,7 +205,9 @@ def _request(node: Node) -> Evidence | None:
     request = node.handling
     if request is None:
         return None
-    return Evidence(node.handling_line, f"node {node.id} receives {request.type} from node {request.from_}, index {request.index}")
+    return Evidence(
+        node.handling_line, f"node {node.id} receives {request.type} from node {request.from_}, index {request.index}"
+    )
 
 
 def receive_append_response(cluster: Cluster, node: Node, message: Message) -> None:

@@ -8,6 +8,15 @@ from typing import NamedTuple
 from kubeproof.conformance.trace.raft.properties import Property
 
 
+# A message repeats this much of a text from the input.
+LONGEST_TEXT = 500
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+
+
 class Evidence(NamedTuple):
     """An earlier event that matters here: its line and what happened there."""
 
@@ -34,12 +43,12 @@ class Violation(Exception):
     ) -> None:
         super().__init__(guard)
         self.property = broken.id
-        self.node = node
-        self.guard = guard
+        self.node = shortened(node)
+        self.guard = shortened(guard)
         self.field = field
-        self.expected = str(expected)
-        self.seen = str(seen)
-        self.evidence = tuple(sorted(item for item in evidence if item is not None))
+        self.expected = shortened(str(expected))
+        self.seen = shortened(str(seen))
+        self.evidence = tuple(sorted(Evidence(line, shortened(what)) for line, what in filter(None, evidence)))
         self.line = 0
         self.event = 0
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubeproof.conformance.interaction import Violation, environment, output, rewrite_file, run_file
+from kubeproof.conformance.interaction import Violation, environment, rewrite_file, run_file
 from kubeproof.conformance.interaction.commands import COMMANDS
 from kubeproof.conformance.limits import LimitReached, Limits
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
@@ -17,9 +17,7 @@ SCENARIOS = sorted((Path(environment.__file__).parent / "scenarios").glob("*.txt
 TEXTS = [path.read_text() for path in SCENARIOS]
 SOME_LINES = sorted({line for text in TEXTS for line in text.split("\n") if line.split(" ")[0] in COMMANDS})
 
-SETTINGS = settings(
-    derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SETTINGS = settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 WORDS = st.one_of(
     st.sampled_from(["-1", "0", "1", "2", "3", "7", "100", str(2**63), str(2**64 - 1), "9" * 30, "", "(", ")", "()", "(1, 1)"]),
@@ -54,7 +52,9 @@ def mutated_scenarios(draw: st.DrawFn) -> str:
 def made_up_files(draw: st.DrawFn) -> str:
     """Directives of all suites with arguments and input that need not fit."""
     commands = st.sampled_from([*COMMANDS, "simple", "enter-joint", "leave-joint", "committed", "vote", "subtest", "#"])
-    keys = st.sampled_from(["1", "2", "voters", "index", "inflight", "cfg", "cfgj", "idx", "votes", "timeout", "log-level", "a b"])
+    keys = st.sampled_from(
+        ["1", "2", "voters", "index", "inflight", "cfg", "cfgj", "idx", "votes", "timeout", "log-level", "a b"]
+    )
     arguments = st.tuples(keys, st.sampled_from(["", "=", " "]), WORDS).map("".join)
     directive = st.tuples(commands, st.lists(arguments, max_size=4), WORDS)
     directives = draw(st.lists(directive, max_size=8))

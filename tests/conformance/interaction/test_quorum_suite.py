@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kubeproof.conformance.interaction.datadriven import BadDirective, parse
@@ -30,8 +32,8 @@ def test_a_wrong_joint_index_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_an_index_that_depends_on_a_straggler_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mean(self: MajorityConfig, acked: dict[int, int]) -> int:
-        return sum(acked(voter) or 0 for voter in self) // len(self)  # type: ignore[operator]
+    def mean(self: MajorityConfig, acked: Callable[[int], int | None]) -> int:
+        return sum(acked(voter) or 0 for voter in self) // len(self)
 
     monkeypatch.setattr(MajorityConfig, "committed_index", mean)
     text = answer("committed cfg=(1, 2, 3) idx=(10, 20, 30)")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubeproof.conformance.interaction import environment, rewrite_file, run_file
+from kubeproof.conformance.interaction import environment, output, rewrite_file, run_file
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.impl.raft.errors import RaftPanic
@@ -64,11 +64,9 @@ def test_a_very_long_difference_is_not_searched_for_the_shortest_diff(run: Run) 
 )
 def test_an_exception_in_the_reference_is_a_violation(run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """Raised from inside of a module of the reference, as a real one would be."""
-    exec(
-        compile("def broken(self): raise error", "rawnode.py", "exec"),
-        {"__name__": RawNode.__module__, "error": error},
-        found := {},
-    )
+    found: dict[str, object] = {}
+    code = compile("def broken(self): raise error", "rawnode.py", "exec")
+    exec(code, {"__name__": RawNode.__module__, "error": error}, found)
     monkeypatch.setattr(RawNode, "campaign", found["broken"])
     result = run(f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\ncampaign 1\n----\nok\n")
     assert (result.verdict, result.property, result.details["line"]) == (Verdict.VIOLATED, "NoPanic", 9)
@@ -76,7 +74,7 @@ def test_an_exception_in_the_reference_is_a_violation(run: Run, monkeypatch: pyt
 
 
 def test_an_exception_of_ours_is_not_blamed_on_the_reference(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "describe_ready", lambda ready: 1 // 0)
+    monkeypatch.setattr(environment, "describe_ready", lambda _: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         run(f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\nprocess-ready 1\n----\nok\n")
 
@@ -134,8 +132,11 @@ def test_what_is_no_file_of_the_suites_is_invalid(run: Run, content: bytes, line
         "deliver-msgs 1 drop=(1)",
         "deliver-msgs drop=(1) 1",
         "deliver-msgs 1 type=MsgNonsense",
+        f"deliver-msgs {' '.join(map(str, range(101)))}",
+        f"deliver-msgs drop=({', '.join(map(str, range(101)))})",
         "log-level",
         "process-ready 4",
+        f"process-ready {'1 ' * 101}",
         "propose 1",
         "propose 1 a b",
         "propose 1 a=b",
@@ -144,6 +145,8 @@ def test_what_is_no_file_of_the_suites_is_invalid(run: Run, content: bytes, line
         "raft-log 4",
         "report-unreachable 1 4",
         "send-snapshot 1",
+        "send-snapshot 1 -2",
+        "send-snapshot 4 1",
         "set-randomized-election-timeout 1",
         "set-randomized-election-timeout 1 timeout=0",
         "set-randomized-election-timeout 1 timeout=(1, 2)",
@@ -189,8 +192,42 @@ def test_a_limit_is_unknown_never_a_pass(run: Run, limits: Limits) -> None:
     assert "limit" in result.message
 
 
+def test_too_many_messages_on_their_way_are_unknown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "MAX_MESSAGES", 3)
+    result = run(f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\n" + "send-snapshot 1 2\n----\nok\n\n" * 5)
+    assert (result.verdict, result.details["directives"]) == (Verdict.UNKNOWN, 7)
+    assert "more than 3 messages" in result.message
+
+
+def test_output_without_end_is_unknown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes, each of which follows the other, pass a proposal to and fro for ever."""
+    monkeypatch.setattr(output, "MAX_OUTPUT", 2000)
+    content = f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\n"
+    for directive in ("send-snapshot 1 2", "send-snapshot 2 1", "deliver-msgs 1 2", "propose 1 round", "log-level debug"):
+        content += f"{directive}\n----\nok\n\n"
+    result = run(f"{content}stabilize\n----\n")
+    assert (result.verdict, result.details["directives"]) == (Verdict.UNKNOWN, 8)
+    assert "more than 2000 characters" in result.message
+
+
+def test_a_snapshot_may_be_sent_to_a_node_that_does_not_exist_yet(run: Run) -> None:
+    snapshot = "1->4 MsgSnap Term:0 Log:0/0\n  Snapshot: Index:2 Term:1 ConfState:Voters:[1 2 3] VotersOutgoing:[] "
+    snapshot += "Learners:[] LearnersNext:[] AutoLeave:false\n"
+    content = f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\nlog-level debug\n----\nok\n\n"
+    content += f"send-snapshot 1 4\n----\n{snapshot}\ndeliver-msgs drop=(4)\n----\ndropped: {snapshot}"
+    result = run(content)
+    assert result.verdict is Verdict.HOLDS, result.message
+
+
+def test_a_member_with_the_address_of_a_storage_thread_is_refused(run: Run) -> None:
+    content = f"log-level none\n----\nok\n\nadd-nodes 1 index=2 voters=(1, {2**64 - 1})\n----\nok\n\n"
+    result = run(f"{content}campaign 1\n----\nok\n\nprocess-ready 1\n----\nok\n")
+    assert (result.verdict, result.details["line"]) == (Verdict.INVALID, 13)
+    assert "storage thread" in result.message
+
+
 def test_nodes_that_do_not_come_to_rest_are_unknown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RawNode, "has_ready", lambda self: True)
+    monkeypatch.setattr(RawNode, "has_ready", lambda _: True)
     monkeypatch.setattr(environment, "MAX_STABILIZE_ROUNDS", 50)
     result = run(f"log-level none\n----\nok\n\n{THREE_NODES}ok\n\nstabilize\n----\nok\n")
     assert result.verdict is Verdict.UNKNOWN

@@ -11,7 +11,7 @@ import pytest
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.simulation.demonstrate import demonstrate
 from kubeproof.conformance.simulation.registry import FAULTS, Fault
-from kubeproof.conformance.simulation.tables import with_tables
+from kubeproof.conformance.simulation.tables import PAGES, with_tables
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import Verdict
 from kubeproof.impl.cluster.faults import ApplicationFaults
@@ -49,7 +49,7 @@ def test_every_switch_is_off_by_default() -> None:
     assert not any(getattr(switches, field.name) for switches in (Faults(), ApplicationFaults()) for field in fields(switches))
 
 
-@pytest.mark.parametrize("page", ["simulation.md", "faults.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_tables_of_the_pages_are_current(page: str) -> None:
     text = (ROOT / "docs" / page).read_text()
     assert with_tables(text) == text, "run python -m kubeproof.conformance.simulation.tables"

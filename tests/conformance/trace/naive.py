@@ -56,7 +56,9 @@ class NaiveChecker:
         elif isinstance(event, events.ReadRequest):
             self.reads[event.args.id] = self.highest_applied
         elif isinstance(event, events.ReadServed) and event.args.index < self.reads[event.args.id]:
-            raise Contradiction(f"read {event.args.id} is served from {event.args.index}, {self.reads[event.args.id]} was applied")
+            raise Contradiction(
+                f"read {event.args.id} is served from {event.args.index}, {self.reads[event.args.id]} was applied"
+            )
 
     # ---- elections
 

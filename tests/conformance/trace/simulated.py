@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from kubeproof.conformance.simulation.plan import Plan
 from kubeproof.conformance.simulation.recorder import Recorder
@@ -47,9 +49,9 @@ def scheduled_run(fault: Fault, *, on: bool) -> list[events.Event]:
     return run
 
 
-def first_violation(run: list[events.Event], checker: RaftChecker | None = None) -> Violation | None:
-    """What the Raft checker finds; its `event` counts from 1."""
-    checker = checker or RaftChecker()
+def first_violation(run: list[events.Event], options: Mapping[str, Any] | None = None) -> Violation | None:
+    """What the Raft checker finds; its `event` counts from 1. `options` are those of the Run's header."""
+    checker = RaftChecker(options)
     try:
         for line, event in enumerate(run, 1):
             checker.take(line, event)
