@@ -31,6 +31,8 @@ from kubeproof.impl.raft.types import MessageType, Snapshot, StateType
 MAX_NODES = 100
 """More nodes, members or changes at once than a real group has are refused: each costs time with every other one."""
 
+MAX_INDEX = 2**63
+
 
 class InteractionSuite:
     """One environment for each file; the log level and everything else lasts from directive to directive."""
@@ -107,7 +109,7 @@ def _snapshot_option(snapshot: Snapshot, key: str, value: str) -> Snapshot:
         case "learners":
             return snapshot._replace(conf_state=members._replace(learners=_joined(members.learners, value)))
         case "index":
-            return snapshot._replace(index=scan_unsigned(value))
+            return snapshot._replace(index=_first_index(value))
         case "content":
             raise BadDirective("content cannot be given: the format has no type for bytes")
     return snapshot
@@ -132,6 +134,13 @@ _CONFIG_OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "read-only": ("read_only_option", _scan_read_only_option),
     "step-down-on-removal": ("step_down_on_removal", scan_bool),
 }
+
+
+def _first_index(value: str) -> int:
+    index = scan_unsigned(value)
+    if index > MAX_INDEX:
+        raise BadDirective(f"a log that begins at {index} could reach 2**64, where Go's indexes begin again at 0")
+    return index
 
 
 def _joined(members: tuple[int, ...], value: str) -> tuple[int, ...]:

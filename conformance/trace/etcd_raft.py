@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, json
 
 from kubeproof.conformance.trace import raft_events as events
 from kubeproof.conformance.trace.lines import LineDecoder
@@ -94,7 +94,9 @@ class Record(Struct, gc=False):
 
 
 class _Tagged(Struct, gc=False):
-    tag: str = ""
+    """Any record of a log."""
+
+    tag: Any = ""
 
 
 _PLAIN: dict[str, Callable[..., events.Event]] = {
@@ -111,6 +113,19 @@ _CHANGES: dict[Action, events.ChangeType] = {
     "AddLearner": "ConfChangeAddLearnerNode",
     "RemoveServer": "ConfChangeRemoveNode",
 }
+_MESSAGES: dict[str, tuple[MessageType, ...]] = {
+    "AppendEntriesRequest": ("MsgApp", "MsgHeartbeat", "MsgSnap"),
+    "AppendEntriesResponse": ("MsgAppResp", "MsgHeartbeatResp"),
+    "RequestVoteRequest": ("MsgVote",),
+    "RequestVoteResponse": ("MsgVoteResp",),
+    "Snapshot": ("MsgSnap",),
+}
+_EXCHANGES: dict[tuple[str, MessageType], type[events.Send] | type[events.Receive]] = {
+    (verb + kind, type_): event
+    for kind, types in _MESSAGES.items()
+    for verb, event in (("Send", events.Send), ("Receive", events.Receive))
+    for type_ in types
+}
 
 
 class EtcdRaftReader:
@@ -119,7 +134,7 @@ class EtcdRaftReader:
     def __init__(self, path: str, blocks: Iterator[bytes]) -> None:
         self._path = path
         self._blocks = blocks
-        self._records = LineDecoder[Record](path, Record)
+        self._records = _RecordDecoder(path, Record)
 
     def blocks(self) -> Iterator[tuple[int, list[events.Event | None]]]:
         """The number of a line, and the events from that line on, one a line (None: no event)."""
@@ -134,25 +149,44 @@ class EtcdRaftReader:
             raise InvalidInput(self._path, line, "event: expected an object in a line with the tag trace")
         try:
             return _converted(record.event)
-        except _MissingField as error:
+        except _NotOfThisFormat as error:
             raise InvalidInput(self._path, line, str(error)) from error
 
 
-class _MissingField(Exception):
-    """What a kind of event needs is not there."""
+class _RecordDecoder(LineDecoder[Record]):
+    """In other records of the log the same fields may hold anything."""
+
+    def decode_line(self, line: bytes, number: int) -> Record | None:
+        try:
+            return super().decode_line(line, number)
+        except InvalidInput:
+            if _is_other_record(line):
+                return None
+            raise
+
+
+def _is_other_record(line: bytes) -> bool:
+    try:
+        return bool(json.decode(line, type=_Tagged).tag != "trace")
+    except (ValueError, RecursionError):
+        return False
+
+
+class _NotOfThisFormat(Exception):
+    """What a kind of event needs is not there, or is what the library never writes."""
 
 
 def _converted(event: TracingEvent) -> events.Event:
-    actor, name = _known_id(event.nid), event.name
+    actor, name = _known_id(event.nid, "event.nid"), event.name
     incoming, outgoing = event.conf
     state = events.State(
         term=event.state.term,
-        vote=_id(event.state.vote),
+        vote=_id(event.state.vote, "event.state.vote"),
         commit=event.state.commit,
         role=event.role,
         last_index=event.log,
-        voters=incoming or (),
-        voters_outgoing=outgoing or (),
+        voters=_voters(incoming) if incoming else (),
+        voters_outgoing=_voters(outgoing) if outgoing else (),
     )
     plain = _PLAIN.get(name)
     if plain is not None:
@@ -160,14 +194,19 @@ def _converted(event: TracingEvent) -> events.Event:
     if name == "ChangeConf" or name == "ApplyConfChange":
         change = None if event.prop is None else event.prop.cc
         if change is None:
-            raise _MissingField(f"event.prop.cc: expected an object in an event {name}")
+            raise _NotOfThisFormat(f"event.prop.cc: expected an object in an event {name}")
         if name == "ApplyConfChange":
-            return events.ApplyConfChange(actor=actor, state=state, args=events.ApplyConfChangeArgs(voters=change.newconf))
-        changes = tuple([events.Change(type=_CHANGES[each.action], node=each.nid) for each in change.changes])
+            return events.ApplyConfChange(
+                actor=actor, state=state, args=events.ApplyConfChangeArgs(voters=_voters(change.newconf))
+            )
+        changes = tuple([_change(each) for each in change.changes])
         return events.ChangeConf(actor=actor, state=state, args=events.ChangeConfArgs(changes=changes))
     if event.msg is None:
-        raise _MissingField(f"event.msg: expected an object in an event {name}")
-    kind = events.Send if name.startswith("Send") else events.Receive
+        raise _NotOfThisFormat(f"event.msg: expected an object in an event {name}")
+    kind = _EXCHANGES.get((name, event.msg.type))
+    if kind is None:
+        expected = " or ".join(_MESSAGES[name.removeprefix("Send").removeprefix("Receive")])
+        raise _NotOfThisFormat(f"event.msg.type: expected {expected} in an event {name}, got {event.msg.type}")
     return kind(actor=actor, state=state, message=_message(event.msg))
 
 
@@ -176,8 +215,8 @@ def _message(message: Message) -> events.Message:
     snapshot = message.type == "MsgSnap"
     return events.Message(
         type=message.type,
-        from_=message.from_,
-        to=message.to,
+        from_=_known_id(message.from_, "event.msg.from"),
+        to=_known_id(message.to, "event.msg.to"),
         term=message.term,
         log_term=message.log_term,
         index=message.index,
@@ -189,16 +228,33 @@ def _message(message: Message) -> events.Message:
     )
 
 
+def _change(change: Change) -> events.Change:
+    return events.Change(type=_CHANGES[change.action], node=_id(change.nid, "event.prop.cc.changes"))
+
+
 @lru_cache(maxsize=1 << 12)
-def _id(text: str) -> str:
+def _id(text: str, field: str) -> str:
     """An id, "" for nobody."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 20):
-        raise _MissingField(f"event: expected decimal ids, got {text[:30]!r}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and str(int(text)) == text and int(text) < 1 << 64):
+        raise _NotOfThisFormat(f"{field}: expected the id of a node as decimal text, got {text[:30]!r}")
     return "" if text == "0" else text
 
 
 @lru_cache(maxsize=1 << 12)
-def _known_id(text: str) -> str:
-    if not _id(text):
-        raise _MissingField("event.nid: expected the id of a node, got 0")
+def _known_id(text: str, field: str) -> str:
+    if not _id(text, field):
+        raise _NotOfThisFormat(f'{field}: expected the id of a node, got "0"')
     return text
+
+
+def _voters(ids: tuple[str, ...]) -> tuple[str, ...]:
+    return _usual_voters(ids) if len(ids) < 20 else _all_known(ids)
+
+
+def _all_known(ids: tuple[str, ...]) -> tuple[str, ...]:
+    for each in ids:
+        _known_id(each, "event.conf")
+    return ids
+
+
+_usual_voters = lru_cache(maxsize=1 << 8)(_all_known)

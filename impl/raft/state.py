@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kubeproof.impl.raft.log import LogState
 from kubeproof.impl.raft.raft import Raft
 from kubeproof.impl.raft.read_only import ReadOnlyState
-from kubeproof.impl.raft.tracker import TrackerState
+from kubeproof.impl.raft.tracker import Inflights, Progress, TrackerState
 from kubeproof.impl.raft.types import HardState, Message, ReadState, SoftState, StateType
 
 
@@ -47,6 +47,7 @@ class NodeState(NamedTuple):
     steps_on_advance: tuple[Message, ...]
 
 
+UNKNOWN_PROGRESS = Progress(0, 1, Inflights(0)).export()
 _PLAIN = RaftState._fields[: RaftState._fields.index("log")]
 
 
@@ -55,12 +56,22 @@ def export_raft(raft: Raft) -> RaftState:
     return RaftState(
         **plain,
         log=raft.log.export(),
-        tracker=raft.tracker.export(),
+        tracker=_export_tracker(raft),
         read_only=raft.read_only.export(),
         read_states=tuple(raft.read_states),
         pending_read_index_messages=tuple(raft.pending_read_index_messages),
         messages=tuple(raft.messages),
         messages_after_append=tuple(raft.messages_after_append),
+    )
+
+
+def _export_tracker(raft: Raft) -> TrackerState:
+    """Only a leader's view of its peers matters; what others still know of theirs is forgotten when they are elected."""
+    state = raft.tracker.export()
+    if raft.state is StateType.StateLeader:
+        return state
+    return state._replace(
+        progress=tuple([(member, UNKNOWN_PROGRESS._replace(is_learner=known.is_learner)) for member, known in state.progress])
     )
 
 

@@ -12,6 +12,8 @@ from kubeproof.conformance.trace.raft_events import ApplyArgs
 def apply_entry(cluster: Cluster, node: Node, entry: ApplyArgs) -> None:
     """Committed entries, one after the other, each as it is in the log; a snapshot stands for those it covers."""
     index = entry.index
+    if not index:
+        raise Violation(STATE_MACHINE_SAFETY, node.id, "it applies an entry before the first", "args.index", "at least 1", index)
     if index > node.commit:
         guard = "it applies an entry that it does not know to be committed"
         raise Violation(STATE_MACHINE_SAFETY, node.id, guard, "args.index", f"at most {node.commit}", index)

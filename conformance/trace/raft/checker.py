@@ -228,6 +228,8 @@ class RaftChecker:
     def _start(self, event: events.Event) -> None:
         """A node starts, for the first time or again: `commit` and `last_index` say which entries are stored."""
         cluster, state = self._cluster, event.state
+        if not event.actor:
+            raise CannotBeJudged("actor: expected the id of a node, got none")
         before = state.commit if state is not None and state.commit is not None else 0
         last = state.last_index if state is not None and state.last_index is not None else before
         node = cluster.nodes.get(event.actor)
@@ -371,6 +373,7 @@ class RaftChecker:
 
     def _apply_conf_change(self, node: Node, event: events.ApplyConfChange) -> None:
         cluster, state = self._cluster, event.state
+        membership.require_ids(event.args.voters)
         if node.starting:
             membership.start_with(cluster, node, event)
             return

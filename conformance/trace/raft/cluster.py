@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from typing import NamedTuple
 
 from kubeproof.conformance.trace.raft.log_trie import Log, Segment, empty_log
@@ -62,6 +62,7 @@ class Cluster:
         self.delivered_votes: dict[tuple[int, str], tuple[str, int]] = {}
         self.empty = empty_log()
         self.committed = self.empty
+        # Ascending, by term and by index.
         self._committed_in: list[CommittedIn] = []
         # Entries from before the trace, the peers that every bootstrapped node starts with as far as one of them has shown them,
         # how many they are, and memberships by their entry.
@@ -112,13 +113,12 @@ class Cluster:
 
     def committed_before(self, term: int) -> CommittedIn | None:
         """The highest index that was committed in an earlier term."""
-        earlier = self._committed_in[: bisect_right(self._committed_in, (term - 1, 1 << 63))]
-        return max(earlier, key=lambda each: each.index, default=None)
+        at = bisect_left(self._committed_in, (term,))
+        return self._committed_in[at - 1] if at else None
 
     def last_committed(self) -> Evidence | None:
         """Where the last entry was committed."""
-        last = max(self._committed_in, key=lambda each: each.index, default=None)
-        return None if last is None else _commit_evidence(last)
+        return _commit_evidence(self._committed_in[-1]) if self._committed_in else None
 
     def commit(self, node: Node, index: int, term: int, field: str = "state.commit") -> None:
         """A node knows that its entries up to `index` are committed, by the leader of `term`."""
@@ -133,11 +133,9 @@ class Cluster:
         by = CommittedIn(term, index, self.line, node.id)
         for later in self._terms[bisect_right(self._terms, term) :]:
             self.require_completeness(self.reigns[later], log, by)
-        at = bisect_right(self._committed_in, (term, 1 << 63))
-        if at and self._committed_in[at - 1].term == term:
-            self._committed_in[at - 1] = by
-        else:
-            self._committed_in.insert(at, by)
+        # What was committed in later terms is less, and matters to no later leader any more.
+        del self._committed_in[bisect_left(self._committed_in, (term,)) :]
+        self._committed_in.append(by)
 
     def require_completeness(self, reign: Reign, committed: Log, by: CommittedIn) -> None:
         """A leader's log has what was committed in an earlier term."""

@@ -21,6 +21,7 @@ class Segment:
     __slots__ = (
         "_change_before",
         "_change_indexes",
+        "_later_payloads",
         "_payloads",
         "_terms",
         "changes",
@@ -42,7 +43,9 @@ class Segment:
         self.changes: dict[int, Change] = {}
         self._change_indexes: list[int] = []
         self._change_before = 0 if parent is None else parent.last_change(start - 1)
-        self._payloads: list[str | None] = []
+        self._payloads: list[str] = []
+        # Those behind one that is not told; of a log from before the trace that may be the last of very many.
+        self._later_payloads: dict[int, str] = {}
         self._terms: dict[int, int] = {}
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.jump: Segment = _ancestor_to_jump_to(self, parent)
@@ -61,7 +64,7 @@ class Segment:
     def payload(self, index: int) -> str | None:
         """Payload of an entry of this segment."""
         at = index - self.start
-        return self._payloads[at] if at < len(self._payloads) else None
+        return self._payloads[at] if at < len(self._payloads) else self._later_payloads.get(index)
 
     def fits(self, index: int, payload: str | None) -> bool:
         """Whether the entry at `index` may have this payload; from now on it has."""
@@ -69,8 +72,10 @@ class Segment:
             return True
         known = self.payload(index)
         if known is None:
-            self._payloads += [None] * (index - self.start + 1 - len(self._payloads))
-            self._payloads[index - self.start] = payload
+            if index - self.start == len(self._payloads):
+                self._payloads.append(payload)
+            else:
+                self._later_payloads[index] = payload
             return True
         return known == payload
 

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from kubeproof.conformance.trace.raft.cluster import Cluster, Membership
 from kubeproof.conformance.trace.raft.log_trie import Change
 from kubeproof.conformance.trace.raft.node import Node, Voters
-from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, ONE_CHANGE_AT_A_TIME
-from kubeproof.conformance.trace.raft.violation import Violation
+from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, DURABLE_STATE, ONE_CHANGE_AT_A_TIME
+from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Violation
 from kubeproof.conformance.trace.raft_events import ApplyConfChange
+
+# Members apply a change before the next one is proposed, so few effects can be open. Each multiplies what may be.
+_MOST_UNKNOWN_CHANGES = 8
 
 
 def shown(voters: Voters, outgoing: Voters = ()) -> str:
@@ -22,7 +25,13 @@ def shown(voters: Voters, outgoing: Voters = ()) -> str:
 
 def same(one: Voters, other: Voters) -> bool:
     """Whether two lists name the same voters."""
-    return one == other or set(one) == set(other)
+    return one == other or (len(one) == len(other) and set(one) == set(other))
+
+
+def require_ids(voters: Voters) -> None:
+    """No recorder names a voter twice, or none."""
+    if len(set(voters)) != len(voters) or "" in voters:
+        raise CannotBeJudged(f"args.voters: expected ids that do not repeat, got {shown(voters)}")
 
 
 # ---- applying
@@ -75,6 +84,8 @@ def _next_changes(node: Node) -> Iterator[tuple[int, Change]]:
 def _changed(voters: Voters, change: Change) -> Voters:
     members = dict.fromkeys(voters)
     for kind, member in change:
+        if not member:
+            continue  # etcd passes over a change of no node
         if kind == "ConfChangeAddNode":
             members[member] = None
         elif kind in ("ConfChangeRemoveNode", "ConfChangeAddLearnerNode"):
@@ -131,19 +142,25 @@ def _possible(cluster: Cluster, node: Node, place: int) -> list[Membership]:
 
     It is not known if whoever applied the committed change stopped before another event showed the outgoing half.
     """
-    log = node.log.at(place) if place else cluster.empty
-    known = cluster.memberships.get(log)
-    if known is not None:
-        return [known]
-    if not place or not cluster.committed.has_prefix(log):
-        return []
-    change = log.segment.changes[place]
-    possible = []
-    for before in _possible(cluster, node, node.log.at(place - 1).last_change()):
-        voters = _changed(before.voters, change)
-        possible += [_membership(voters, outgoing) for outgoing in _outgoing_after(*before, change)]
-        possible.append(before)  # refused
-    return list(dict.fromkeys(possible))
+    unknown: list[Change] = []
+    while (known := cluster.memberships.get(log := node.log.at(place) if place else cluster.empty)) is None:
+        if not place or not cluster.committed.has_prefix(log):
+            return []
+        if len(unknown) == _MOST_UNKNOWN_CHANGES:
+            raise CannotBeJudged(f"args: expected that the effect of the changes before entry {place} shows in earlier events")
+        unknown.append(log.segment.changes[place])
+        place = node.log.at(place - 1).last_change()
+    possible = [known]
+    for change in reversed(unknown):
+        possible = list(dict.fromkeys(after for before in possible for after in _after(before, change)))
+    return possible
+
+
+def _after(before: Membership, change: Change) -> Iterator[Membership]:
+    voters = _changed(before.voters, change)
+    for outgoing in _outgoing_after(*before, change):
+        yield _membership(voters, outgoing)
+    yield before  # refused
 
 
 # ---- starting
@@ -235,6 +252,10 @@ def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> 
 
 def require_may_campaign(node: Node) -> None:
     """A node campaigns as a voter, and not before it has applied all membership changes that it knows to be committed."""
+    if node.starting:
+        guard = "it campaigns before it has loaded what it stored"
+        expected = "become_follower with the stored term, vote and commit index"
+        raise Violation(DURABLE_STATE, node.id, guard, "action", expected, "a campaign")
     if node.id not in node.voters and node.id not in node.outgoing:
         guard = "it campaigns without being a voter"
         raise Violation(

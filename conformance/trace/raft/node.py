@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from copy import copy
 
 from kubeproof.conformance.trace.raft.log_trie import Change, Log
@@ -112,10 +113,10 @@ class Node:
         """Where the node's present vote was cast."""
         return Evidence(self.vote_line, f"node {self.id} votes for {self.vote} in term {self.term}") if self.vote_line else None
 
-    def quorum(self, members: object) -> bool:
-        """Whether the members (anything with `in`) are a majority of both halves of the configuration in force."""
+    def quorum(self, members: Container[str]) -> bool:
+        """Whether the members are a majority of both halves of the configuration in force."""
         return _majority(self.voters, members) and _majority(self.outgoing, members)
 
 
-def _majority(voters: Voters, members: object) -> bool:
-    return not voters or 2 * sum(voter in members for voter in voters) > len(voters)  # type: ignore[operator]
+def _majority(voters: Voters, members: Container[str]) -> bool:
+    return not voters or 2 * sum(voter in members for voter in voters) > len(voters)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from kubeproof.conformance.trace.raft import membership
 from kubeproof.conformance.trace.raft.cluster import Cluster
 from kubeproof.conformance.trace.raft.log_trie import Change
@@ -50,12 +52,12 @@ def append_announced(cluster: Cluster, node: Node, state: State | None) -> None:
         cluster.assumptions += 1
     kept = node.announced_changes[max(0, entries + changes - grown) :]
     placed = {index: payload for index, payload in node.announced if index is not None}
-    others = [payload for index, payload in node.announced if index is None]
+    others = deque(payload for index, payload in node.announced if index is None)
     for index in range(first, last + 1):
         if index in placed:
             node.log = node.log.append(node.term, placed[index])
         elif others and not kept:
-            node.log = node.log.append(node.term, others.pop(0))
+            node.log = node.log.append(node.term, others.popleft())
         else:
             node.log = node.log.append(node.term)
             node.log.segment.note_change(index, kept.pop(0) if kept else ())
@@ -186,6 +188,9 @@ def send_append_response(cluster: Cluster, node: Node, message: Message) -> None
     """An acknowledgement says: my log up to `index` is the leader's."""
     if message.reject or message.index == 0:
         return
+    if message.to != node.id and message.term not in cluster.reigns:
+        guard = "it acknowledges entries in a term that nobody leads"
+        raise Violation(LOG_MATCHING, node.id, guard, "message.term", "a term with a leader", message.term, (_request(node),))
     leader = node.log if message.to == node.id else cluster.leader_log(message.term)
     index = message.index
     if index > node.log.last or index > leader.last:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from kubeproof.conformance.trace.raft.properties import Property
 
-
 # A message repeats this much of a text from the input.
 LONGEST_TEXT = 500
 
@@ -67,6 +66,7 @@ class Violation(Exception):
         return {
             "line": self.line,
             "event": self.event,
+            "accepted": self.event - 1,
             "node": self.node,
             "guard": self.guard,
             "field": self.field,

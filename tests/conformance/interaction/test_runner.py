@@ -116,6 +116,7 @@ def test_what_is_no_file_of_the_suites_is_invalid(run: Run, content: bytes, line
         "add-nodes 1 voters=(1, x) index=2",
         "add-nodes 1 voters=(-1) index=2",
         "add-nodes 1 voters=(1) index=18446744073709551616",
+        "add-nodes 1 voters=(1) index=18446744073709551615",
         f"add-nodes 1 index=2 voters=({', '.join(map(str, range(1, 200)))})",
         "add-nodes 1 content=x index=2",
         "add-nodes 1 inflight=0",
