@@ -7,7 +7,13 @@ from collections.abc import Callable
 
 import click
 
-from kubeproof.conformance.cli.output import INTERNAL_ERROR, print_result, print_results
+from kubeproof.conformance.cli.output import (
+    INTERNAL_ERROR,
+    escape_what_cannot_be_written,
+    print_result,
+    print_results,
+    printable,
+)
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.verdict import exit_code
 
@@ -17,6 +23,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point. Exit codes: 0 holds, 1 violated, 2 unknown, 3 invalid, 4 internal error."""
+    escape_what_cannot_be_written()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -27,8 +34,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         code = INTERRUPTED
+    except OSError as error:
+        click.echo(f"kubeproof: cannot write the results: {printable(str(error))}", err=True)
+        code = INTERNAL_ERROR
     except Exception as error:
-        click.echo(f"kubeproof: internal error, please report it: {type(error).__name__}: {error}", err=True)
+        click.echo(f"kubeproof: internal error, please report it: {type(error).__name__}: {printable(str(error))}", err=True)
         code = INTERNAL_ERROR
     sys.exit(code)
 

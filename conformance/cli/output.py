@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from io import TextIOWrapper
 from typing import cast
 
 import click
@@ -17,6 +18,13 @@ _COLOUR = {Verdict.HOLDS: "green", Verdict.VIOLATED: "red", Verdict.UNKNOWN: "ye
 
 # Integers among a result's details that are no amounts.
 _NO_FIGURES = frozenset({"event", "line", "nodes", "seed"})
+
+
+def escape_what_cannot_be_written() -> None:
+    """Where the terminal's encoding lacks a character of the input, that is no reason to stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_results(kind: str, subjects: Iterable[str], judge: Callable[[str], Result], *, as_json: bool) -> int:
@@ -48,25 +56,25 @@ def print_result(result: Result, *, as_json: bool) -> None:
 
 def _lines_for_people(result: Result) -> list[str]:
     verdict = click.style(result.verdict.value.upper().ljust(8), fg=_COLOUR[result.verdict], bold=True)
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         verdict = click.unstyle(verdict)
     figures = ", ".join(
         f"{value:,} {name}" for name, value in result.details.items() if type(value) is int and name not in _NO_FIGURES
     )
-    lines = [f"{verdict}  {_printable(result.subject)}  ({figures}{', ' if figures else ''}{result.seconds:.2f} s)"]
+    lines = [f"{verdict}  {printable(result.subject)}  ({figures}{', ' if figures else ''}{result.seconds:.2f} s)"]
     if result.property or result.message:
-        lines.append("          " + ": ".join(_printable(text) for text in (result.property, result.message) if text))
+        lines.append("          " + ": ".join(printable(text) for text in (result.property, result.message) if text))
     evidence = cast(Iterable[Mapping[str, object]], result.details.get("evidence") or ())
     at = result.details.get("line")  # what happened there is the message already
-    lines += [f"          line {item['line']}: {_printable(str(item['what']))}" for item in evidence if item["line"] != at]
+    lines += [f"          line {item['line']}: {printable(str(item['what']))}" for item in evidence if item["line"] != at]
     if result.verdict is Verdict.VIOLATED and (run := result.details.get("run")):
-        lines.append(f"          the Run: {_printable(str(run))}")
+        lines.append(f"          the Run: {printable(str(run))}")
     if diff := result.details.get("diff"):
-        lines += [f"          {_printable(line)}" for line in str(diff).splitlines()]
+        lines += [f"          {printable(line)}" for line in str(diff).splitlines()]
     return lines
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Input is hostile: control characters must not reach the terminal."""
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 

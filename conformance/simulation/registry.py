@@ -73,6 +73,7 @@ _FAULTS = (
     _library("election_without_joint_quorum", "election_quorum", elections.candidate_with_half_of_a_joint_quorum),
     _library("learner_counted_as_voter", "commit_quorum", elections.learner_acknowledges),
     _library("campaign_with_unapplied_conf_change", CAMPAIGN, elections.campaign_before_applying_a_v1_change, apply_ms=(1, 1)),
+    _library("second_change_admitted", "one_change_at_a_time", elections.two_removals_are_proposed_at_once),
     _library("unapplied_check_ignores_v2", CAMPAIGN, elections.campaign_before_applying_a_v2_change, apply_ms=(1, 1)),
     _library(
         "unapplied_check_skipped_for_transfer",

@@ -139,8 +139,19 @@ class EtcdRaftReader:
     def blocks(self) -> Iterator[tuple[int, list[events.Event | None]]]:
         """The number of a line, and the events from that line on, one a line (None: no event)."""
         for block in self._blocks:
-            first = self._records.line
-            yield first, [self._event(record, number) for number, record in enumerate(self._records.decode(block), first)]
+            for first, records in self._records.decode(block):
+                yield from self._events(first, records)
+
+    def _events(self, first: int, records: list[Record | None]) -> Iterator[tuple[int, list[events.Event | None]]]:
+        """Events from the line `first` on; those before a line at fault come before its InvalidInput."""
+        told: list[events.Event | None] = []
+        try:
+            for number, record in enumerate(records, first):
+                told.append(self._event(record, number))
+        except InvalidInput:
+            yield first, told
+            raise
+        yield first, told
 
     def _event(self, record: Record | None, line: int) -> events.Event | None:
         if record is None or record.tag != "trace":
@@ -185,8 +196,8 @@ def _converted(event: TracingEvent) -> events.Event:
         commit=event.state.commit,
         role=event.role,
         last_index=event.log,
-        voters=_voters(incoming) if incoming else (),
-        voters_outgoing=_voters(outgoing) if outgoing else (),
+        voters=_voters(incoming, "event.conf") if incoming else (),
+        voters_outgoing=_voters(outgoing, "event.conf") if outgoing else (),
     )
     plain = _PLAIN.get(name)
     if plain is not None:
@@ -197,7 +208,7 @@ def _converted(event: TracingEvent) -> events.Event:
             raise _NotOfThisFormat(f"event.prop.cc: expected an object in an event {name}")
         if name == "ApplyConfChange":
             return events.ApplyConfChange(
-                actor=actor, state=state, args=events.ApplyConfChangeArgs(voters=_voters(change.newconf))
+                actor=actor, state=state, args=events.ApplyConfChangeArgs(voters=_voters(change.newconf, "event.prop.cc.newconf"))
             )
         changes = tuple([_change(each) for each in change.changes])
         return events.ChangeConf(actor=actor, state=state, args=events.ChangeConfArgs(changes=changes))
@@ -247,13 +258,13 @@ def _known_id(text: str, field: str) -> str:
     return text
 
 
-def _voters(ids: tuple[str, ...]) -> tuple[str, ...]:
-    return _usual_voters(ids) if len(ids) < 20 else _all_known(ids)
+def _voters(ids: tuple[str, ...], field: str) -> tuple[str, ...]:
+    return _usual_voters(ids, field) if len(ids) < 20 else _all_known(ids, field)
 
 
-def _all_known(ids: tuple[str, ...]) -> tuple[str, ...]:
+def _all_known(ids: tuple[str, ...], field: str) -> tuple[str, ...]:
     for each in ids:
-        _known_id(each, "event.conf")
+        _known_id(each, field)
     return ids
 
 

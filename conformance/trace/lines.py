@@ -11,7 +11,7 @@ import select
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from io import FileIO
 from typing import Any, BinaryIO, Generic, TypeVar, cast
@@ -24,7 +24,7 @@ from kubeproof.conformance.verdict import InvalidInput
 
 BLOCK_BYTES = 1 << 18
 # A line without an end would otherwise be collected until memory is full; and what JSON holds takes a multiple of its bytes.
-MAX_LINE_BYTES = 1 << 24
+MAX_LINE_BYTES = 1 << 23
 # How long a named pipe may have no writer before that counts as a mistake, and how often a wait looks at the limits.
 WRITER_PATIENCE_S = 5.0
 _GLANCE_MS = 100
@@ -105,11 +105,13 @@ class _Source:
 
 
 def _whole_lines(source: _Source, path: str, limits: Limits) -> Iterator[bytes]:
-    zipped = source.begins_with(_GZIP_MAGIC)
-    stream = cast(BinaryIO, gzip.GzipFile(fileobj=cast(BinaryIO, source)) if zipped else source)
+    read: Callable[[int], bytes] = source.read
+    if source.begins_with(_GZIP_MAGIC):
+        # read1, so that what stands before the end of a truncated file is told.
+        read = gzip.GzipFile(fileobj=cast(BinaryIO, source)).read1
     line = 1
     rest = bytearray()
-    for block in _without_mark(iter(lambda: stream.read(BLOCK_BYTES), b"")):
+    for block in _without_mark(iter(lambda: read(BLOCK_BYTES), b"")):
         limits.check()
         end = block.rfind(b"\n") + 1
         if end:
@@ -149,22 +151,37 @@ class LineDecoder(Generic[Decoded]):
         self._type = type_
         self._decoder: msgspec.json.Decoder[Decoded] = msgspec.json.Decoder(type_)
 
-    def decode(self, block: bytes) -> list[Decoded | None]:
-        """A block's objects, one for each line; None for a blank line."""
+    def decode(self, block: bytes) -> Iterator[tuple[int, list[Decoded | None]]]:
+        """The number of a line, and the objects from that line on, one a line; None for a blank line.
+
+        What stands before a line at fault comes before its InvalidInput, wherever a block begins.
+        """
         first = self.line
         count = block.count(b"\n") + (not block.endswith(b"\n"))
         self.line += count
+        decoded = self._decode_whole(block, count)
+        if decoded is None:
+            decoded = []
+            try:
+                for number, line in enumerate(block.split(b"\n")[:count], first):
+                    decoded.append(self.decode_line(line, number))
+            except InvalidInput:
+                yield first, decoded
+                raise
+        yield first, decoded
+
+    def _decode_whole(self, block: bytes, count: int) -> list[Decoded | None] | None:
+        """The block in one call; None if its lines must be looked at one by one."""
         if block.isspace():
             return [None] * count
         # The decoder takes any white space between objects. Inside of one, no line ends with } before one that begins with {.
-        if block.startswith(b"{") and block.count(b"}\n{") == count - 1:
-            try:
-                decoded: list[Decoded | None] = [*self._decoder.decode_lines(block)]
-            except (*_NOT_JSON, RecursionError):
-                decoded = []
-            if len(decoded) == count:
-                return decoded
-        return [self.decode_line(line, number) for number, line in enumerate(block.split(b"\n")[:count], first)]
+        if not block.startswith(b"{") or block.count(b"}\n{") != count - 1:
+            return None
+        try:
+            decoded: list[Decoded | None] = [*self._decoder.decode_lines(block)]
+        except (*_NOT_JSON, RecursionError):
+            return None
+        return decoded if len(decoded) == count else None
 
     def decode_line(self, line: bytes, number: int) -> Decoded | None:
         """One line; InvalidInput names its number, the field and what was expected there."""

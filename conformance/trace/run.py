@@ -88,9 +88,9 @@ class RunReader(Generic[AnyEvent]):
     def blocks(self) -> Iterator[tuple[int, list[AnyEvent | None]]]:
         """The number of a line, and the events from that line on, one a line (None: a blank line)."""
         if self._rest:
-            yield self._decoder.line, self._decoder.decode(self._rest)
+            yield from self._decoder.decode(self._rest)
         for block in self._blocks:
-            yield self._decoder.line, self._decoder.decode(block)
+            yield from self._decoder.decode(block)
 
     def __iter__(self) -> Iterator[AnyEvent]:
         for _, events in self.blocks():
@@ -126,24 +126,24 @@ class _EventDecoder(LineDecoder[AnyEvent]):
         super().__init__(name, type_, line)
         self._encoder = json.Encoder()
 
-    def decode(self, block: bytes) -> list[AnyEvent | None]:
-        first = self.line
-        events = super().decode(block)
+    def _decode_whole(self, block: bytes, count: int) -> list[AnyEvent | None] | None:
+        events = super()._decode_whole(block, count)
         # What is written as it would be written again has each field once.
-        if any(events) and self._encoder.encode_lines(events) != block:
-            for number, (line, event) in enumerate(zip(block.split(b"\n"), events, strict=False), first):
-                if event is not None:
-                    _require_single_fields(self.name, number, line)
-        return events
+        if events is None or not any(events) or self._encoder.encode_lines(events) == block:
+            return events
+        return None
 
     def decode_line(self, line: bytes, number: int) -> AnyEvent | None:
         try:
-            return super().decode_line(line, number)
+            event = super().decode_line(line, number)
         except InvalidInput as error:
             _require_single_fields(self.name, number, line)
             if _is_header(line):
                 raise InvalidInput(self.name, number, "expected an event, got a second header") from error
             raise
+        if event is not None and self._encoder.encode(event) != line:
+            _require_single_fields(self.name, number, line)
+        return event
 
 
 def _is_header(line: bytes) -> bool:

@@ -39,6 +39,9 @@ class Faults:
     campaign_with_unapplied_conf_change: bool = _mistake(
         "etcd#7280", "safety", "A node campaigns with committed membership changes that it has not applied."
     )
+    second_change_admitted: bool = _mistake(
+        "thesis section 4.1", "safety", "A leader takes a membership change while another one is not applied."
+    )
     unapplied_check_ignores_v2: bool = _mistake(
         "etcd#12133", "safety", "The guard against such campaigns knows only the older form of changes."
     )

@@ -59,7 +59,7 @@ def _changes_membership(change: ConfChangeV2) -> bool:
 def _reason_to_refuse(raft: Raft, change: ConfChangeV2) -> str:
     joint = raft.tracker.config.is_joint
     leaves = not change.changes
-    if raft.pending_conf_index > raft.log.applied:
+    if raft.pending_conf_index > raft.log.applied and not raft.faults.second_change_admitted:
         if raft.faults.auto_leave_repeated and leaves:
             return ""
         return f"possible unapplied conf change at index {raft.pending_conf_index} (applied to {raft.log.applied})"

@@ -75,6 +75,15 @@ def transfer_before_applying(script: Script) -> None:
     script.settle(1, 2, 3)
 
 
+def two_removals_are_proposed_at_once(script: Script) -> None:
+    """A leader of five is asked to remove two members, the second before the first is committed."""
+    script.cluster.bootstrap(FIVE)
+    script.elect(1, FIVE)
+    for id_ in (5, 4):
+        script.member(1).propose_conf_change(ConfChange(ConfChangeType.ConfChangeRemoveNode, id_))
+    script.settle(*FIVE)
+
+
 def _commit_unapplied(script: Script, change: ConfChange | ConfChangeV2) -> None:
     """Members apply only when time passes: commit a change everywhere and let nobody apply it."""
     script.cluster.bootstrap(THREE)

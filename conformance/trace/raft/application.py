@@ -47,7 +47,7 @@ def answer_read(cluster: Cluster, node: Node, read: str, index: int) -> None:
     """The answer is from a state as of `index`."""
     if read not in cluster.reads:
         raise CannotBeJudged(f"args.id: expected a read that was asked for, got {read!r}")
-    least, applied, asked = cluster.reads[read]
+    least, applied, asked = cluster.reads.pop(read)
     if index < least:
         guard = f"the read {read} does not see what had been applied when it was asked for"
         evidence = (applied, Evidence(asked, f"the read {read} is asked for"))

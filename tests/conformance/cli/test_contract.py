@@ -14,7 +14,7 @@ from kubeproof.conformance.verdict import Result, Verdict, exit_code
 
 PROGRAM = Path(sys.executable).with_name("kubeproof")
 ROOT = Path(__file__).parents[3]
-GOOD = ROOT / "traces" / "three-nodes.ndjson"
+GOOD = ROOT / "traces" / "good-plain.ndjson"
 COMMON = {"subject", "kind", "verdict", "property", "message", "seconds"}
 
 

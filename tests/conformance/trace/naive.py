@@ -1,4 +1,4 @@
-"""A second checker of Raft runs: slow, simple, and written from the paper alone. It shares nothing with the one it is compared to.
+"""A second checker of Raft runs: slow, simple, written from the paper alone. It shares nothing with the one it is compared to.
 
 It knows entries by (index, term) only, and looks at what messages, leaders' commit indexes and applications say about them.
 """

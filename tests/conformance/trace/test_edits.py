@@ -1,4 +1,4 @@
-"""The teeth of every property on etcd-io/raft's traces: a correct trace with one thing changed, and the line that gives it away."""
+"""The teeth of every property on etcd-io/raft's traces: a correct trace with one thing changed, and the line that shows it."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def vote_is_not_written(script: Script) -> None:
 # ---- finding and changing lines
 
 
-def find(lines: Lines, name: str, node: str | None = None, after: int = -1, where: Callable[[Record], bool] = lambda _: True) -> int:
+def find(
+    lines: Lines, name: str, node: str | None = None, after: int = -1, where: Callable[[Record], bool] = lambda _: True
+) -> int:
     """The first such line behind `after`."""
     for at in range(after + 1, len(lines)):
         event = lines[at]["event"]
@@ -233,7 +235,9 @@ def a_losing_candidate_becomes_leader_too(lines: Lines) -> int:
 
 @breaks("one_vote_per_term", of_fault("vote_granted_twice"))
 def a_second_grant(lines: Lines) -> int:
-    return change_message(lines, find(lines, "SendRequestVoteResponse", where=lambda event: bool(event["msg"]["reject"])), reject=False)
+    return change_message(
+        lines, find(lines, "SendRequestVoteResponse", where=lambda event: bool(event["msg"]["reject"])), reject=False
+    )
 
 
 @breaks("one_vote_per_term", plain)
@@ -267,7 +271,9 @@ def no_vote_arrives(lines: Lines) -> int:
 def one_vote_arrives_twice(lines: Lines) -> int:
     leader = find(lines, "BecomeLeader", "1")
     votes = [
-        at for at in range(leader) if lines[at]["event"]["name"] == "ReceiveRequestVoteResponse" and lines[at]["event"]["msg"]["from"] != "1"
+        at
+        for at in range(leader)
+        if lines[at]["event"]["name"] == "ReceiveRequestVoteResponse" and lines[at]["event"]["msg"]["from"] != "1"
     ]
     assert len(votes) == 2
     lines[votes[1]]["event"]["msg"] = lines[votes[0]]["event"]["msg"]
@@ -591,7 +597,15 @@ def opposite(flag: int) -> bool:
 
 
 altered(
-    "ReceiveAppendEntriesRequest", "MsgApp", plain, term=more, index=more, logTerm=more, entries=more, commit=more, rejectHint=more
+    "ReceiveAppendEntriesRequest",
+    "MsgApp",
+    plain,
+    term=more,
+    index=more,
+    logTerm=more,
+    entries=more,
+    commit=more,
+    rejectHint=more,
 )
 altered("ReceiveAppendEntriesRequest", "MsgHeartbeat", plain, term=more, commit=more)
 altered("ReceiveAppendEntriesRequest", "MsgSnap", snapshots, term=more, entries=more)
@@ -751,7 +765,9 @@ def test_every_property_that_shows_has_its_edits() -> None:
 
 
 @pytest.mark.parametrize("keep_entries", [0, 10])
-@pytest.mark.parametrize("steps", [two_leaders, five_vote, append_is_lost, member_joins, member_is_far_behind, vote_is_not_written])
+@pytest.mark.parametrize(
+    "steps", [two_leaders, five_vote, append_is_lost, member_joins, member_is_far_behind, vote_is_not_written]
+)
 def test_the_traces_hold_before_they_are_edited(steps: Steps, keep_entries: int, tmp_path: Path) -> None:
     result = check_file(write_trace(tmp_path / "trace.ndjson", scripted(steps, keep_entries)), None, Limits())
     assert result.verdict is Verdict.HOLDS, result.message

@@ -106,7 +106,10 @@ def faulty_plan(fault: Fault, seed: int) -> Plan:
 
 def test_random_runs_with_faults() -> None:
     objections = Counter(
-        fault.name for fault in SAFETY.values() for seed in (2, 3) if assert_not_later(planned_run(faulty_plan(fault, seed)), fault.name)
+        fault.name
+        for fault in SAFETY.values()
+        for seed in (2, 3)
+        if assert_not_later(planned_run(faulty_plan(fault, seed)), fault.name)
     )
     assert len(objections) >= 2, objections
 
