@@ -471,7 +471,7 @@ class RaftChecker:
     def _apply(self, node: Node, event: events.Apply) -> None:
         application.apply_entry(self._cluster, node, event.args)
 
-    def _read_request(self, node: Node, event: events.ReadRequest) -> None:
+    def _read_request(self, _node: Node, event: events.ReadRequest) -> None:
         application.ask_read(self._cluster, event.args.id)
 
     def _read_served(self, node: Node, event: events.ReadServed) -> None:

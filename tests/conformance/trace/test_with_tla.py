@@ -25,6 +25,7 @@ LONGER = 3000
 
 # Faults that these traces cannot tell, and why.
 NOT_TOLD = {
+    "second_change_admitted": "whether the check of changes is switched off is not told",
     "pagination_skips_entries": "what applications apply is not told",
     "append_response_without_term": "what applications apply is not told",
     "read_index_before_own_commit": "reads are not told",
