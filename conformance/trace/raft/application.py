@@ -48,6 +48,10 @@ def answer_read(cluster: Cluster, node: Node, read: str, index: int) -> None:
     if read not in cluster.reads:
         raise CannotBeJudged(f"args.id: expected a read that was asked for, got {read!r}")
     least, applied, asked = cluster.reads.pop(read)
+    if node.applied is not None and index > max(node.applied, node.snapshot_index):
+        guard = f"the read {read} is answered from a state that the node does not have"
+        expected = f"at most {max(node.applied, node.snapshot_index)}"
+        raise Violation(READS_ARE_LINEARIZABLE, node.id, guard, "args.index", expected, index)
     if index < least:
         guard = f"the read {read} does not see what had been applied when it was asked for"
         evidence = (applied, Evidence(asked, f"the read {read} is asked for"))

@@ -53,6 +53,8 @@ class Cluster:
         self.line = 0
         self.assumptions = 0
         self.nodes: dict[str, Node] = {}
+        # Where a restart leaves open which entries a node kept: its other possible states.
+        self.alternatives: dict[str, list[Node]] = {}
         self.sent = SentMessages()
         # The last message of each kind on each link, and its line.
         self.last_sent: dict[tuple[str, str, str], tuple[int, Message]] = {}

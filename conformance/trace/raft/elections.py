@@ -14,12 +14,11 @@ from kubeproof.conformance.trace.raft.properties import (
     VOTE_UP_TO_DATE,
 )
 from kubeproof.conformance.trace.raft.violation import Evidence, Violation
-from kubeproof.conformance.trace.raft_events import Message, State
+from kubeproof.conformance.trace.raft_events import Message
 
 
-def become_follower(cluster: Cluster, node: Node, state: State | None) -> None:
+def become_follower(node: Node, term: int) -> None:
     """A term may rise without a message that the trace tells of (answers to pre-votes carry terms)."""
-    term = _told_term(cluster, node, state, node.pending.term if node.pending is not None else node.term)
     if term < node.term:
         raise Violation(
             MONOTONE_TERM, node.id, "it becomes follower of an older term", "state.term", f"at least {node.term}", term
@@ -114,10 +113,3 @@ def receive_vote(cluster: Cluster, node: Node, message: Message) -> None:
         raise Violation(ONE_VOTE_PER_TERM, message.from_, guard, "message.to", candidate, message.to, (other,))
     if node.role == "StateCandidate" and message.term == node.term:
         node.votes.setdefault(message.from_, cluster.line)
-
-
-def _told_term(cluster: Cluster, node: Node, state: State | None, otherwise: int) -> int:
-    if state is not None and state.term is not None:
-        return state.term
-    cluster.assumptions += 1
-    return max(otherwise, node.term)

@@ -16,6 +16,7 @@ from kubeproof.conformance.trace.raft_events import ApplyConfChange
 
 # Members apply a change before the next one is proposed, so few effects can be open. Each multiplies what may be.
 _MOST_UNKNOWN_CHANGES = 8
+_MOST_PEERS = 10_000
 
 
 def shown(voters: Voters, outgoing: Voters = ()) -> str:
@@ -180,26 +181,37 @@ def apply_snapshot(cluster: Cluster, node: Node, event: ApplyConfChange) -> None
 
 def is_bootstrapping(node: Node, event: ApplyConfChange) -> bool:
     """Whether a node with an empty log has got its first entries without a message."""
-    if node.bootstrap_length:
-        return node.log.last < node.bootstrap_length
+    if node.peers_to_add:
+        return True
+    if (node.log.last, node.commit, node.term, node.voters, node.offered) != (0, 0, 1, (), None):
+        return False
     state = event.state
-    return (
-        (node.log.last, node.commit, node.term, node.voters, node.offered) == (0, 0, 1, (), None)
-        and state is not None
-        and state.last_index == state.commit != 0
-    )
+    if state is None or state.last_index is None or state.commit is None:
+        raise CannotBeJudged("state.last_index/commit: expected in the first apply_conf_change, which may be that of a bootstrap")
+    return state.last_index == state.commit != 0
+
+
+def begin_bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
+    """A new cluster: every node begins with the same committed entries, which add one peer each."""
+    if node.peers_to_add or event.state is None or event.state.last_index is None:
+        return
+    length = event.state.last_index
+    if length != (cluster.peer_count or length):
+        guard = "it starts with another list of peers than the others"
+        raise Violation(CONFIG_CHANGE, node.id, guard, "state.last_index", cluster.peer_count, length)
+    if length > _MOST_PEERS:
+        raise CannotBeJudged(f"state.last_index: expected a bootstrap of at most {_MOST_PEERS} peers, got {length}")
+    node.peers_to_add = cluster.peer_count = length
+    for _ in range(length):
+        node.log = node.log.append(1)
+    node.commit = length
+    cluster.commit(node, length, 1)
+    cluster.memberships.setdefault(cluster.empty, Membership((), ()))
 
 
 def bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
-    """A new cluster: every node begins with the same entries, which add one peer each, and applies them at once."""
-    voters, state = event.args.voters, event.state
-    length = 0 if state is None or state.last_index is None else state.last_index
-    wanted = cluster.peer_count or length
-    if length != wanted:
-        guard = "it starts with another list of peers than the others"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.last_index", wanted, length)
-    node.bootstrap_length = cluster.peer_count = length
-    at = len(node.voters)
+    """The next peer of a bootstrap. All are in force at once, and their entries are applied once more later."""
+    voters, at = event.args.voters, len(node.voters)
     added = [voter for voter in voters if voter not in node.voters]
     expected = cluster.peers[at : at + 1] if at < len(cluster.peers) else added[:1]
     if added != expected or len(voters) != at + 1:
@@ -207,13 +219,11 @@ def bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
         raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", shown((*node.voters, *expected)), shown(voters))
     if at == len(cluster.peers):
         cluster.peers += added
-    node.log = node.log.append(1)
-    node.log.segment.note_change(at + 1, (("ConfChangeAddNode", added[0]),))
-    cluster.memberships.setdefault(cluster.empty, Membership((), ()))
-    cluster.memberships.setdefault(node.log, _membership(voters, ()))
+    entry = node.log.at(at + 1)
+    entry.segment.note_change(at + 1, (("ConfChangeAddNode", added[0]),))
+    cluster.memberships.setdefault(entry, _membership(voters, ()))
     node.voters = voters
-    node.commit = at + 1
-    cluster.commit(node, at + 1, 1)
+    node.peers_to_add -= 1
 
 
 def start_with(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:

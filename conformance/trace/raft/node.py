@@ -25,7 +25,6 @@ class Node:
         "announced_changes",
         "applied",
         "applied_changes",
-        "bootstrap_length",
         "commit",
         "handling",
         "handling_line",
@@ -36,6 +35,7 @@ class Node:
         "other_disks",
         "outgoing",
         "outgoing_options",
+        "peers_to_add",
         "pending",
         "role",
         "snapshot_index",
@@ -84,8 +84,8 @@ class Node:
         self.announced_changes: list[Change] = []
         # Index of the last membership change that is applied; several where the trace leaves open which.
         self.applied_changes: tuple[int, ...] = (0,)
-        # How many peers a bootstrap adds at this start.
-        self.bootstrap_length = 0
+        # How many peers are still to be added by the bootstrap that is under way.
+        self.peers_to_add = 0
         self.unapplied: deque[tuple[int, Change]] = deque()
         # The application: the last entry it applied (None: not known), and the last snapshot it was given.
         self.applied: int | None = None

@@ -16,7 +16,7 @@ from kubeproof.conformance.trace.raft.properties import (
     STATE_MACHINE_SAFETY,
 )
 from kubeproof.conformance.trace.raft.violation import Evidence, Violation
-from kubeproof.conformance.trace.raft_events import ApplyConfChange, Event, Message, State
+from kubeproof.conformance.trace.raft_events import ApplyConfChange, Event, Message
 
 # ---- the leader's log
 
@@ -34,15 +34,14 @@ def announce_change(cluster: Cluster, node: Node, change: Change) -> None:
     node.announced_changes.append(change)
 
 
-def append_announced(cluster: Cluster, node: Node, state: State | None) -> None:
-    """The leader's next event shows its log with what it announced, and with an entry that leaves a joint configuration.
+def append_announced(cluster: Cluster, node: Node, last: int) -> None:
+    """The leader's log, up to index `last` now, has grown by what it announced, and by an entry that leaves a joint membership.
 
     Such an entry is not announced, nor is a change that changes no voter or learner. A change that was announced may be dropped
     for its size; all other entries must be there (etcd raft.go, appendEntry).
     """
     entries, changes = len(node.announced), len(node.announced_changes)
     first = node.log.last + 1
-    last = first - 1 + entries + changes if state is None or state.last_index is None else state.last_index
     grown = last - first + 1
     if not entries <= grown <= entries + changes + 1:
         guard = "the leader's log does not grow by what it announced"
@@ -223,13 +222,9 @@ def receive_append_response(cluster: Cluster, node: Node, message: Message) -> N
         node.matched[message.from_] = message.index, cluster.line
 
 
-def evaluate_commit(cluster: Cluster, node: Node, state: State | None) -> None:
+def evaluate_commit(cluster: Cluster, node: Node, index: int) -> None:
     """A leader's commit index moves to an entry of its own term that a quorum holds."""
     _require_leader(node, "evaluates a commit index")
-    index = None if state is None else state.commit
-    if index is None:
-        cluster.assumptions += 1
-        return
     if index <= node.commit:
         return
     acknowledged = [

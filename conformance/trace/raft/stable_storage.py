@@ -64,6 +64,10 @@ class StableStorage:
         """What is stored for certain."""
         return self._window[0]
 
+    def assume_stored(self, term: int, vote: str, log: Log) -> None:
+        """Without any Ready the source does not tell what was stored: all of this may have been, or a part."""
+        self._window.append(Written(self.readys, term, vote, log))
+
     def ready(self, term: int, vote: str, log: Log) -> None:
         """A Ready is handed out in this state."""
         self.readys += 1

@@ -19,7 +19,7 @@ ESCAPES = "\\u001b[31m\\u0007\\u0000\\u009b2J\\u202e\\u007f"
 # A violation whose message repeats what the input says.
 LOUD = (
     HEADER
-    + f'{{"action":"start","actor":"é{ESCAPES}"}}\n'
+    + f'{{"action":"start","actor":"é{ESCAPES}","state":{{"commit":0,"last_index":0}}}}\n'
     + f'{{"action":"panic","actor":"é{ESCAPES}","args":{{"reason":"<script>\\n{ESCAPES}"}}}}\n'
 )
 

@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[3]
 GOOD = ROOT / "traces" / "good-plain.ndjson"
 BAD = ROOT / "traces" / "bad-vote-not-stored.ndjson"
 HEADER = b'{"kubeproof":"run","version":1,"system":"raft"}\n'
-START = b'{"action":"start","actor":"1"}\n'
+START = b'{"action":"start","actor":"1","state":{"commit":0,"last_index":0}}\n'
+
+
+def first_start(actor: str) -> raft_events.Start:
+    """A node starts with an empty disk."""
+    return raft_events.Start(actor=actor, state=raft_events.State(commit=0, last_index=0))
 
 
 @cache

@@ -122,6 +122,16 @@ def vote_is_not_written(script: Script) -> None:
     script.restart(3)
 
 
+def vote_comes_late(script: Script) -> None:
+    """Member 1 campaigns twice; the vote of member 2 for the first time arrives in the second."""
+    script.cluster.bootstrap(THREE)
+    script.member(1).campaign()
+    script.deliver(to=2, type_=MessageType.MsgVote)
+    script.member(1).campaign()
+    script.deliver(to=1, type_=MessageType.MsgVoteResp)
+    script.settle(*THREE)
+
+
 # ---- finding and changing lines
 
 
@@ -278,6 +288,14 @@ def one_vote_arrives_twice(lines: Lines) -> int:
     assert len(votes) == 2
     lines[votes[1]]["event"]["msg"] = lines[votes[0]]["event"]["msg"]
     return leader + 1
+
+
+@breaks("election_quorum", of_script(vote_comes_late))
+def a_vote_of_the_term_before_counts(lines: Lines) -> int:
+    campaign = find_last(lines, "BecomeCandidate", "1")
+    late = find(lines, "ReceiveRequestVoteResponse", "1", campaign, lambda event: bool(event["msg"]["from"] == "2"))
+    assert lines[late]["event"]["msg"]["term"] < lines[late]["event"]["state"]["term"]
+    return insert(lines, find_next(lines, "1", late), name="BecomeLeader", role="StateLeader")
 
 
 @breaks("election_quorum", plain)
@@ -766,7 +784,7 @@ def test_every_property_that_shows_has_its_edits() -> None:
 
 @pytest.mark.parametrize("keep_entries", [0, 10])
 @pytest.mark.parametrize(
-    "steps", [two_leaders, five_vote, append_is_lost, member_joins, member_is_far_behind, vote_is_not_written]
+    "steps", [two_leaders, five_vote, append_is_lost, member_joins, member_is_far_behind, vote_is_not_written, vote_comes_late]
 )
 def test_the_traces_hold_before_they_are_edited(steps: Steps, keep_entries: int, tmp_path: Path) -> None:
     result = check_file(write_trace(tmp_path / "trace.ndjson", scripted(steps, keep_entries)), None, Limits())

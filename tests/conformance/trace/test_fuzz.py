@@ -19,7 +19,7 @@ from kubeproof.conformance.trace import raft_events as events
 from kubeproof.conformance.trace.raft import CannotBeJudged, RaftChecker, Violation
 from kubeproof.conformance.verdict import Verdict
 from tests.conformance.trace.random_events import Script
-from tests.conformance.trace.samples import HEADER, run_lines, trace_lines
+from tests.conformance.trace.samples import HEADER, first_start, run_lines, trace_lines
 
 FUZZ = settings(
     derandomize=True,
@@ -242,7 +242,7 @@ def test_payloads_far_into_a_log_from_before_the_trace() -> None:
     applied = events.Apply(actor="1", args=events.ApplyArgs(index=far, term=1, payload="61"))
     other = events.Apply(actor="1", args=events.ApplyArgs(index=far, term=1, payload="62"))
     assert take(*led_by_one(far), applied) is None
-    assert isinstance(take(*led_by_one(far), applied, events.Start(actor="1"), other), Violation)
+    assert isinstance(take(*led_by_one(far), applied, first_start("1"), other), Violation)
 
 
 def test_a_campaign_before_the_start_is_finished() -> None:
@@ -261,14 +261,14 @@ def test_a_voter_named_twice_while_bootstrapping() -> None:
         state = events.State(last_index=2, commit=2)
         return events.ApplyConfChange(actor="1", state=state, args=events.ApplyConfChangeArgs(voters=ids))
 
-    begun = [events.Start(actor="1"), *(events.BecomeFollower(actor="1", state=events.State(term=term)) for term in (0, 1))]
+    begun = [first_start("1"), *(events.BecomeFollower(actor="1", state=events.State(term=term, commit=0)) for term in (0, 1))]
     assert take(*begun, voters("1"), voters("1", "2")) is None
     assert isinstance(take(*begun, voters("1"), voters("1", "1")), CannotBeJudged)
 
 
 def test_an_acknowledgement_in_a_term_that_nobody_leads() -> None:
     answer = events.Message(type="MsgAppResp", from_="2", to="1", term=7, index=1)
-    begun = [events.Start(actor="2"), *(events.BecomeFollower(actor="2", state=events.State(term=term)) for term in (0, 7))]
+    begun = [first_start("2"), *(events.BecomeFollower(actor="2", state=events.State(term=term, commit=0)) for term in (0, 7))]
     rejection = take(*begun, events.Send(actor="2", message=answer))
     assert isinstance(rejection, Violation)
     assert rejection.property == "log_matching"

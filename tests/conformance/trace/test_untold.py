@@ -1,17 +1,23 @@
-"""What a source may leave out of a Run: correct runs hold without it, and most faults still show."""
+"""What a source may leave out of a Run: correct runs hold without it, and most faults still show.
+
+What a run cannot be judged without is asked for, and its absence is never taken for a violation.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from kubeproof.conformance.simulation.plan import varied_plan
 from kubeproof.conformance.simulation.registry import FAULTS
 from kubeproof.conformance.trace import raft_events as events
+from kubeproof.conformance.trace.raft import CannotBeJudged
 from tests.conformance.trace.simulated import first_violation, planned_run, scheduled_run
 
 Run = list[events.Event]
@@ -37,10 +43,11 @@ def state_without(field: str) -> Leave:
 
 
 def args_without(kind: Any, *fields: str) -> Leave:
-    def leave(event: events.Event) -> events.Event:
-        if not isinstance(event, kind):
-            return event
-        return structs.replace(event, args=structs.replace(getattr(event, "args"), **dict.fromkeys(fields)))  # noqa: B009
+    def leave(event: Any) -> events.Event:
+        left: events.Event = event
+        if isinstance(event, kind):
+            left = structs.replace(event, args=structs.replace(event.args, **dict.fromkeys(fields)))
+        return left
 
     return leave
 
@@ -67,6 +74,12 @@ def no(*kinds: type[events.RaftEvent]) -> Leave:
     return lambda event: None if isinstance(event, kinds) else event
 
 
+def some_states(event: events.Event) -> events.Event:
+    """Nothing of the state in most events whose own subject is something else."""
+    untold = isinstance(event, events.Send | events.Receive | events.Ready | events.Replicate)
+    return structs.replace(event, state=None) if untold and zlib.crc32(msgspec.json.encode(event)) % 4 else event
+
+
 LEFT_OUT: dict[str, Leave] = {
     "role": state_without("role"),
     "voters": state_without("voters"),
@@ -84,7 +97,17 @@ LEFT_OUT: dict[str, Leave] = {
     "crashes": no(events.Crash),
     "network": no(events.Drop, events.Duplicate, events.Partition, events.Heal),
     "pre-candidates": no(events.BecomePreCandidate),
+    "vote": state_without("vote"),
+    "some states": some_states,
     "time": lambda event: structs.replace(event, time_ms=None),
+}
+
+
+NEEDED: dict[str, Leave] = {
+    "state": lambda event: structs.replace(event, state=None),
+    "term": state_without("term"),
+    "commit": state_without("commit"),
+    "last_index": state_without("last_index"),
 }
 
 
@@ -114,3 +137,16 @@ def test_faults_show_without(name: str, what: str) -> None:
     violation = first_violation(without(scheduled_run(FAULTS[name], on=True), LEFT_OUT[what]))
     assert violation is not None
     assert violation.property == FAULTS[name].breaks
+
+
+@pytest.mark.parametrize("what", NEEDED)
+def test_what_is_needed_is_asked_for(what: str) -> None:
+    for seed in SEEDS:
+        with pytest.raises(CannotBeJudged, match="expected in"):
+            first_violation(without(told(seed), NEEDED[what]))
+
+
+def test_without_any_ready_all_may_be_stored() -> None:
+    for seed in SEEDS:
+        violation = first_violation(without(told(seed), no(events.Ready)))
+        assert violation is None, f"seed {seed}: {violation.message}" if violation else ""

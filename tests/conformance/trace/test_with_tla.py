@@ -131,7 +131,7 @@ def test_faults_show(fault: Fault, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NOT_TOLD)
 def test_what_is_not_told_does_not_show(name: str, tmp_path: Path) -> None:
     run = scheduled_run(FAULTS[name], on=True)
-    assert first_violation(run) is not None
+    assert first_violation(run, options={}) is not None
     assert judge(tmp_path / "trace.ndjson", with_tla(run)).verdict is Verdict.HOLDS, NOT_TOLD[name]
 
 
