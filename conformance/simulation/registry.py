@@ -109,6 +109,8 @@ _FAULTS = (
     ),
     _library("read_index_before_own_commit", READS, reads.new_leader_is_asked_at_once),
     _library("read_index_context_reused", READS, reads.old_leader_gets_late_acknowledgements),
+    _library("joint_conf_state_lost", "config_change", storage.member_restarts_in_a_joint_membership, keep_entries=0),
+    _library("campaign_with_pending_snapshot", PANIC, storage.election_timeout_while_a_snapshot_is_stored, keep_entries=0),
     _library(
         "pre_vote_answered_with_own_term",
         LIVENESS,

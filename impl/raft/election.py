@@ -28,7 +28,9 @@ class Campaign(Enum):
 def promotable(raft: Raft) -> bool:
     """Whether the node may lead: a voter, without a snapshot that it has yet to restore (etcd#12163)."""
     own = raft.tracker.progress.get(raft.id)
-    return own is not None and not own.is_learner and raft.log.unstable.snapshot is None
+    if own is None or own.is_learner:
+        return False
+    return raft.log.unstable.snapshot is None or raft.faults.campaign_with_pending_snapshot
 
 
 def lease_protects_leader(raft: Raft) -> bool:

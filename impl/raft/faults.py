@@ -94,6 +94,12 @@ class Faults:
     learner_refuses_votes: bool = _mistake(
         "etcd#10998", "liveness", "A node that does not know of its promotion yet refuses to vote."
     )
+    joint_conf_state_lost: bool = _mistake(
+        "e515a67", "safety", "A restart or a snapshot restores voters and learners only: a joint membership is forgotten."
+    )
+    campaign_with_pending_snapshot: bool = _mistake(
+        "etcd#12163", "panic", "A node campaigns while a snapshot waits to be stored, and looks for entries that are gone."
+    )
     snapshot_that_demotes_refused: bool = _mistake(
         "etcd#10864", "liveness", "A voter refuses the snapshot in which it is a learner."
     )

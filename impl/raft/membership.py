@@ -14,6 +14,7 @@ from kubeproof.impl.raft.confchange import (
     decode_conf_change,
     describe_conf_change,
     encode_conf_change,
+    restore,
 )
 from kubeproof.impl.raft.errors import ErrProposalDropped, RaftPanic
 from kubeproof.impl.raft.tracker import Progress, TrackerConfig
@@ -84,6 +85,22 @@ def apply_conf_change(raft: Raft, change: ConfChangeV2) -> ConfState:
     except ConfChangeError as error:
         raise RaftPanic(str(error)) from error
     return switch_to_config(raft, *changed)
+
+
+def restore_config(raft: Raft, conf_state: ConfState) -> ConfState:
+    """Put a stored membership in force, and return it in canonical order. RaftPanic if there is no such membership."""
+    stored = conf_state._replace(
+        voters=tuple(sorted(conf_state.voters)),
+        learners=tuple(sorted(conf_state.learners)),
+        voters_outgoing=tuple(sorted(conf_state.voters_outgoing)),
+        learners_next=tuple(sorted(conf_state.learners_next)),
+    )
+    if raft.faults.joint_conf_state_lost:
+        stored = ConfState(stored.voters, stored.learners)
+    restored = switch_to_config(raft, *restore(Changer(raft.tracker, raft.log.last_index()), stored))
+    if restored != stored:
+        raise RaftPanic(f"ConfStates not equivalent: stored {stored}, restored {restored}")
+    return restored
 
 
 def switch_to_config(raft: Raft, config: TrackerConfig, progress: dict[int, Progress]) -> ConfState:

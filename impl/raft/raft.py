@@ -7,7 +7,6 @@ transfer (transfer), and what each role does with a message (roles). They are fu
 from __future__ import annotations
 
 from kubeproof.impl.raft import election, membership, snapshots
-from kubeproof.impl.raft.confchange import Changer, restore
 from kubeproof.impl.raft.config import Config
 from kubeproof.impl.raft.errors import RaftPanic
 from kubeproof.impl.raft.log import RaftLog
@@ -103,14 +102,7 @@ class Raft:
         """Begin with what the storage has (etcd newRaft)."""
         self.note("start")
         hard_state, conf_state = self.config.storage.initial_state()
-        restored = membership.switch_to_config(self, *restore(Changer(self.tracker, self.log.last_index()), conf_state))
-        if restored != conf_state._replace(
-            voters=tuple(sorted(conf_state.voters)),
-            learners=tuple(sorted(conf_state.learners)),
-            voters_outgoing=tuple(sorted(conf_state.voters_outgoing)),
-            learners_next=tuple(sorted(conf_state.learners_next)),
-        ):
-            raise RaftPanic(f"ConfStates not equivalent: stored {conf_state}, restored {restored}")
+        membership.restore_config(self, conf_state)
         if hard_state != HardState():
             self.load_state(hard_state)
         if self.config.applied > 0:

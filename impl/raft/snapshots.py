@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubeproof.impl.raft import membership, replication
-from kubeproof.impl.raft.confchange import Changer, restore
 from kubeproof.impl.raft.errors import ErrSnapshotTemporarilyUnavailable, RaftPanic
 from kubeproof.impl.raft.tracker import Progress, StateSnapshot
 from kubeproof.impl.raft.types import NO_ID, ConfState, Message, MessageType, Snapshot, StateType
@@ -104,7 +103,7 @@ def _restore(raft: Raft, snapshot: Snapshot) -> bool:
         return False
     raft.log.restore(snapshot)
     raft.tracker = raft.new_tracker()
-    membership.switch_to_config(raft, *restore(Changer(raft.tracker, raft.log.last_index()), snapshot.conf_state))
+    membership.restore_config(raft, snapshot.conf_state)
     _log_restored(raft, snapshot, "restored snapshot")
     return True
 

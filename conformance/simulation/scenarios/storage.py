@@ -1,10 +1,11 @@
-"""Schedules about asynchronous storage writes."""
+"""Schedules about what is stored, and when."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from kubeproof.impl.cluster.script import Script
+from kubeproof.impl.raft.confchange import ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2
 from kubeproof.impl.raft.types import MessageType
 
 THREE = (1, 2, 3)
@@ -84,3 +85,39 @@ def single_voter_forgets_its_commit(script: Script) -> None:
     script.release_sync(1)
     script.member(1).read(b"r1")
     script.release_disk(1)
+
+
+def member_restarts_in_a_joint_membership(script: Script) -> None:
+    """Member 2 stores a snapshot of a joint membership, with 3 outgoing and 4 incoming, and starts from it."""
+    script.cluster.bootstrap(THREE)
+    script.elect(1, THREE)
+    script.cluster.add(4).start()
+    changes = (
+        ConfChangeSingle(ConfChangeType.ConfChangeAddNode, 4),
+        ConfChangeSingle(ConfChangeType.ConfChangeRemoveNode, 3),
+    )
+    script.member(1).propose_conf_change(ConfChangeV2(ConfChangeTransition.ConfChangeTransitionJointExplicit, changes))
+    script.settle(1, 2, 3, 4)
+    script.member(2).compact()
+    script.crash(2)
+    script.restart(2)
+
+
+def election_timeout_while_a_snapshot_is_stored(script: Script) -> None:
+    """Member 3 has received a snapshot that its disk has not stored yet, and its election timeout passes."""
+    script.cluster.bootstrap(THREE)
+    script.elect(1, THREE)
+    for payload in (b"a", b"b"):
+        script.member(1).propose(payload)
+        script.settle(1, 2)
+    script.drop()
+    script.member(1).compact()
+    script.tick(1, 1)
+    script.deliver(to=3, type_=MessageType.MsgHeartbeat)
+    script.deliver(to=1, type_=MessageType.MsgHeartbeatResp)
+    script.deliver(to=3, type_=MessageType.MsgApp)
+    script.deliver(to=1, type_=MessageType.MsgAppResp)
+    script.hold_disk(3)
+    script.deliver(to=3, type_=MessageType.MsgSnap)
+    script.member(3).campaign()
+    script.release_disk(3)

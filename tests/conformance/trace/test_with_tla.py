@@ -35,10 +35,11 @@ NOT_TOLD = {
     "single_voter_reads_at_once": "reads are not told",
     "lease_outlives_election": "reads are not told",
     "auto_leave_repeated": "panics are not told",
+    "campaign_with_pending_snapshot": "panics are not told",
     "entries_applied_over_snapshot": "panics are not told",
 }
-# A membership that somebody refuses to apply shows at once only where the Run tells what the change does.
-TOLD_LATER = {"removal_not_applied"}
+# What a membership has become shows at once only where the Run tells it with the change.
+TOLD_LATER = {"removal_not_applied", "joint_conf_state_lost"}
 
 
 def judge(path: Path, lines: list[Record]) -> Result:
