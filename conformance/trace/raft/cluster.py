@@ -58,6 +58,8 @@ class Cluster:
         self.sent = SentMessages()
         # The last message of each kind on each link, and its line.
         self.last_sent: dict[tuple[str, str, str], tuple[int, Message]] = {}
+        # By sender, receiver and term: the lowest index of a snapshot that was sent.
+        self.sent_snapshots: dict[tuple[str, str, int], int] = {}
         self.reigns: dict[int, Reign] = {}
         self._terms: list[int] = []
         # Votes that were received: by term and voter, the candidate and the line.

@@ -29,6 +29,7 @@ class Segment:
         "depth",
         "jump",
         "last",
+        "latest_places",
         "parent",
         "start",
         "term",
@@ -41,6 +42,8 @@ class Segment:
         self.term = term
         self.children: dict[tuple[int, int | None], list[Segment]] = {}
         self.changes: dict[int, Change] = {}
+        # Of changes whose index the source does not tell (they stand at the first that is possible): the last that is.
+        self.latest_places: dict[int, int] = {}
         self._change_indexes: list[int] = []
         self._change_before = 0 if parent is None else parent.last_change(start - 1)
         self._payloads: list[str] = []
@@ -50,8 +53,10 @@ class Segment:
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.jump: Segment = _ancestor_to_jump_to(self, parent)
 
-    def note_change(self, index: int, change: Change) -> None:
-        """The entry at `index` is a membership change."""
+    def note_change(self, index: int, change: Change, latest: int | None = None) -> None:
+        """The entry at `index` is a membership change; or, if the source does not tell, one of those up to `latest` is."""
+        if latest is not None and latest > index:
+            self.latest_places[index] = latest
         if index not in self.changes:
             insort(self._change_indexes, index)
         self.changes[index] = change
@@ -120,6 +125,19 @@ class Log(NamedTuple):
     def last_change(self) -> int:
         """Index of the last membership change in this log; 0 if there is none."""
         return self.segment.last_change(self.last)
+
+    def has_for_certain(self, place: int) -> bool:
+        """Whether the membership change that is noted at `place` is in this log wherever it really is."""
+        segment = self.at(place).segment
+        latest = segment.latest_places.get(place, place)
+        return latest == place or (latest <= self.last and self.at(latest).segment is segment)
+
+    def last_certain_change(self) -> int:
+        """Index of the last membership change that is in this log for certain; 0 if there is none."""
+        last = self.last_change()
+        while last and not self.has_for_certain(last):
+            last = self.at(last - 1).last_change()
+        return last
 
     def changes_after(self, index: int) -> list[tuple[int, Change]]:
         """Membership changes behind `index`, in ascending order."""

@@ -14,8 +14,8 @@ from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, DURABLE_S
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Violation
 from kubeproof.conformance.trace.raft_events import ApplyConfChange
 
-# Members apply a change before the next one is proposed, so few effects can be open. Each multiplies what may be.
-_MOST_UNKNOWN_CHANGES = 8
+# Changes whose effect no event has shown for certain multiply what a membership may be.
+_MOST_POSSIBLE_MEMBERSHIPS = 1 << 10
 _MOST_PEERS = 10_000
 
 
@@ -56,7 +56,7 @@ def apply_change(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
         cluster,
         node,
         event,
-        [(index, option) for index, change in fitting for option in _outgoing_after(node.voters, node.outgoing, change)],
+        [(index, option) for index, change in fitting for option in _outgoing_after(node.voters, node.outgoing)],
     )
 
 
@@ -71,15 +71,21 @@ def _enter(cluster: Cluster, node: Node, event: ApplyConfChange, options: list[t
 
 def _next_changes(node: Node) -> Iterator[tuple[int, Change]]:
     """For each place where the node may be: the next committed change behind it."""
+    committed = node.log.at(node.commit)
     if len(node.applied_changes) == 1:
         if not node.unapplied:
-            node.unapplied.extend(node.log.at(node.commit).changes_after(node.applied_changes[0]))
-        if node.unapplied:
+            node.unapplied.extend(committed.changes_after(node.applied_changes[0]))
+        if not node.unapplied:
+            return
+        if committed.has_for_certain(node.unapplied[0][0]):
             yield node.unapplied.popleft()
-        return
+            return
     node.unapplied.clear()
     for applied in node.applied_changes:
-        yield from node.log.at(node.commit).changes_after(applied)[:1]
+        for place, change in committed.changes_after(applied):
+            yield place, change
+            if committed.has_for_certain(place):
+                break
 
 
 def _changed(voters: Voters, change: Change) -> Voters:
@@ -94,11 +100,9 @@ def _changed(voters: Voters, change: Change) -> Voters:
     return tuple(members)
 
 
-def _outgoing_after(voters: Voters, outgoing: Voters, change: Change) -> tuple[Voters, ...]:
-    """A change may enter a joint configuration; one without changes leaves it. Neither shows in the change."""
-    if outgoing or not change:
-        return ((), outgoing)
-    return ((), voters)
+def _outgoing_after(voters: Voters, outgoing: Voters) -> tuple[Voters, ...]:
+    """A change may enter a joint configuration, or leave it. Neither shows in the change, nor does an update of a node."""
+    return ((), outgoing or voters)
 
 
 def _unexpected(node: Node, voters: Voters, changes: list[tuple[int, Change]]) -> Violation:
@@ -147,19 +151,19 @@ def _possible(cluster: Cluster, node: Node, place: int) -> list[Membership]:
     while (known := cluster.memberships.get(log := node.log.at(place) if place else cluster.empty)) is None:
         if not place or not cluster.committed.has_prefix(log):
             return []
-        if len(unknown) == _MOST_UNKNOWN_CHANGES:
-            raise CannotBeJudged(f"args: expected that the effect of the changes before entry {place} shows in earlier events")
         unknown.append(log.segment.changes[place])
         place = node.log.at(place - 1).last_change()
     possible = [known]
     for change in reversed(unknown):
         possible = list(dict.fromkeys(after for before in possible for after in _after(before, change)))
+        if len(possible) > _MOST_POSSIBLE_MEMBERSHIPS:
+            raise CannotBeJudged("args: expected that earlier events show the effect of most changes before this start")
     return possible
 
 
 def _after(before: Membership, change: Change) -> Iterator[Membership]:
     voters = _changed(before.voters, change)
-    for outgoing in _outgoing_after(*before, change):
+    for outgoing in _outgoing_after(*before):
         yield _membership(voters, outgoing)
     yield before  # refused
 
@@ -176,7 +180,9 @@ def restore(node: Node) -> None:
 
 def apply_snapshot(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
     """The membership of the snapshot that was just restored."""
-    _enter(cluster, node, event, _stored(cluster, node, event.args.voters, [node.log.last_change()]))
+    base = node.log.last_certain_change()
+    places = [base, *(index for index, _ in node.log.changes_after(base))]
+    _enter(cluster, node, event, _stored(cluster, node, event.args.voters, places))
 
 
 def is_bootstrapping(node: Node, event: ApplyConfChange) -> bool:
@@ -231,7 +237,7 @@ def start_with(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
     voters = event.args.voters
     if not voters and node.commit == 0:
         return
-    base = node.log.at(node.commit).last_change()
+    base = node.log.at(node.commit).last_certain_change()
     if not base and cluster.empty not in cluster.memberships:
         # the first node that starts from a snapshot tells what the others must have, too
         cluster.assumptions += 1
@@ -271,7 +277,7 @@ def require_may_campaign(node: Node) -> None:
         raise Violation(
             CONFIG_CHANGE, node.id, guard, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing)
         )
-    last = node.log.at(node.commit).last_change()
+    last = node.log.at(node.commit).last_certain_change()
     if last > max(node.applied_changes):
         guard = "it campaigns with a committed membership change that it has not applied"
         expected = f"entry {last} applied"

@@ -61,9 +61,9 @@ def receive(cluster: Cluster, node: Node, message: Message) -> None:
         guard = "it receives a message that is addressed to another node"
         raise Violation(MESSAGE_ORIGIN, node.id, guard, "message.to", node.id, message.to)
     ready = cluster.sent.get(fingerprint(message))
-    if ready is None:
+    if ready is None and not replication.is_newer_snapshot(cluster, message):
         raise _never_sent(cluster, node, message)
-    if kind in _PROMISES:
+    if ready is not None and kind in _PROMISES:
         _confirm(cluster, message.from_, ready)
         if kind == "MsgVoteResp":
             elections.receive_vote(cluster, node, message)

@@ -50,16 +50,19 @@ def append_announced(cluster: Cluster, node: Node, last: int) -> None:
     if grown != entries + changes:
         cluster.assumptions += 1
     kept = node.announced_changes[max(0, entries + changes - grown) :]
+    changes_left = grown - entries
     placed = {index: payload for index, payload in node.announced if index is not None}
     others = deque(payload for index, payload in node.announced if index is None)
     for index in range(first, last + 1):
         if index in placed:
             node.log = node.log.append(node.term, placed[index])
-        elif others and not kept:
+        elif others and not changes_left:
             node.log = node.log.append(node.term, others.popleft())
         else:
+            # where it is among the entries of one proposal is not told
             node.log = node.log.append(node.term)
-            node.log.segment.note_change(index, kept.pop(0) if kept else ())
+            node.log.segment.note_change(index, kept.pop(0) if kept else (), index + len(others))
+            changes_left -= 1
     node.announced, node.announced_changes = [], []
     cluster.reigns[node.term].log = node.log
 
@@ -108,13 +111,25 @@ def send_heartbeat(_cluster: Cluster, node: Node, message: Message) -> None:
         raise Violation(COMMIT_QUORUM, node.id, guard, "message.commit", expected, message.commit, (known,))
 
 
-def send_snapshot(_cluster: Cluster, node: Node, message: Message) -> None:
+def is_newer_snapshot(cluster: Cluster, message: Message) -> bool:
+    """Whether a snapshot was made anew when it left (as etcd's server does): of the same or more committed entries."""
+    first = cluster.sent_snapshots.get((message.from_, message.to, message.term))
+    snapshot = message.snapshot
+    if message.type != "MsgSnap" or first is None or snapshot is None:
+        return False
+    cluster.assumptions += 1
+    return first < snapshot.index <= cluster.committed.last
+
+
+def send_snapshot(cluster: Cluster, node: Node, message: Message) -> None:
     """A snapshot covers committed entries only."""
     _require_leader(node, "sends a snapshot")
     index = 0 if message.snapshot is None else message.snapshot.index
     if index > node.commit:
         guard = "a snapshot covers entries that are not committed"
         raise Violation(STATE_MACHINE_SAFETY, node.id, guard, "message.snapshot.index", f"at most {node.commit}", index)
+    link = message.from_, message.to, message.term
+    cluster.sent_snapshots[link] = min(index, cluster.sent_snapshots.get(link, index))
 
 
 def _require_own_commit(node: Node, message: Message, most: int, what: str) -> None:
@@ -184,8 +199,11 @@ def decide_snapshot(cluster: Cluster, node: Node, event: Event) -> None:
 
 
 def send_append_response(cluster: Cluster, node: Node, message: Message) -> None:
-    """An acknowledgement says: my log up to `index` is the leader's."""
-    if message.reject or message.index == 0:
+    """An acknowledgement says: my log up to `index` is the leader's. A rejection names an entry of the own log."""
+    if message.reject:
+        _require_own_hint(cluster, node, message)
+        return
+    if message.index == 0:
         return
     if message.to != node.id and message.term not in cluster.reigns:
         guard = "it acknowledges entries in a term that nobody leads"
@@ -203,6 +221,19 @@ def send_append_response(cluster: Cluster, node: Node, message: Message) -> None
         expected = f"the leader's entry {index} of term {leader.at(index).last_term()}"
         seen = f"its own of term {node.log.at(index).last_term()}"
         raise Violation(LOG_MATCHING, node.id, guard, "message.index", expected, seen, (_request(node),))
+
+
+def _require_own_hint(cluster: Cluster, node: Node, message: Message) -> None:
+    hint, term = message.reject_hint, message.log_term
+    if hint > node.log.last:
+        guard = "it names an entry that it does not have"
+        raise Violation(LOG_MATCHING, node.id, guard, "message.reject_hint", f"at most {node.log.last}", hint, (_request(node),))
+    own = node.log.at(hint)
+    if own.last_term() is None:
+        cluster.assumptions += 1
+    elif term not in (0, own.last_term()):
+        guard = f"it names a false term of its entry {hint}"
+        raise Violation(LOG_MATCHING, node.id, guard, "message.log_term", own.last_term(), term, (_request(node),))
 
 
 def _request(node: Node) -> Evidence | None:

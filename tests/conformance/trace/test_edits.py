@@ -432,6 +432,18 @@ def a_gap_is_filled_by_itself(lines: Lines) -> int:
     return change(lines, at, log=lines[at]["event"]["log"] + 2)
 
 
+@breaks("log_matching", of_script(append_is_lost))
+def a_rejection_names_an_entry_beyond_the_log(lines: Lines) -> int:
+    at = find(lines, "SendAppendEntriesResponse", "3", where=lambda event: bool(event["msg"]["reject"]))
+    return change_message(lines, at, rejectHint=lines[at]["event"]["log"] + 1)
+
+
+@breaks("log_matching", of_script(append_is_lost))
+def a_rejection_names_a_false_term(lines: Lines) -> int:
+    at = find(lines, "SendAppendEntriesResponse", "3", where=lambda event: bool(event["msg"]["reject"]))
+    return change_message(lines, at, logTerm=lines[at]["event"]["msg"]["logTerm"] + 1)
+
+
 @breaks("log_matching", plain)
 def a_false_previous_term(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesRequest", "2", of_type("MsgApp"))
