@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from kubeproof.conformance.explore.explore import explore
+from kubeproof.conformance.explore.scenario import shipped
 from kubeproof.conformance.interaction import run_file
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.simulation import simulate_varied
@@ -35,6 +37,7 @@ def parts(seeds: int) -> Iterator[Result]:
     """Every part of the main job, each judged when it is asked for."""
     yield from recorded_runs(PACKAGE / "traces")
     yield from interaction_scenarios(PACKAGE / "conformance" / "interaction" / "scenarios")
+    yield from explored_scenarios()
     yield simulated_seeds(seeds)
 
 
@@ -74,6 +77,16 @@ def interaction_scenarios(folder: Path) -> Iterator[Result]:
         yield Result("scenarios", "interaction", Verdict.INVALID, message="no interaction scenarios were found")
     for scenario in scenarios:
         yield replace(run_file(str(scenario), Limits()), subject=f"scenarios/{scenario.name}")
+
+
+def explored_scenarios() -> Iterator[Result]:
+    """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count."""
+    for path in shipped():
+        result = explore(path.stem, (), Limits())
+        verdict = Verdict.HOLDS if result.details["as_expected"] else Verdict.VIOLATED
+        message = f"{result.verdict} as expected" if verdict is Verdict.HOLDS else f"expected otherwise: {result.message}"
+        details = {key: result.details[key] for key in ("distinct", "generated")}
+        yield Result(result.subject, "exploration", verdict, None, message, result.seconds, details)
 
 
 def simulated_seeds(seeds: int) -> Result:

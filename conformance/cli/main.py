@@ -54,6 +54,7 @@ def cli() -> None:
       kubeproof check --json *.ndjson.gz              one JSON object a file
       kubeproof interaction campaign.txt              etcd-io/raft's datadriven files against the reference
       kubeproof simulate raft --nodes 5 --seed 7 --events 20000 --faults crash,partition,loss
+      kubeproof explore two-phase-commit              every state of a small system
       kubeproof verify                                everything that ships
 
     Exit codes: 0 holds, 1 violated, 2 unknown (a limit was reached), 3 invalid input, 4 internal error.
@@ -169,6 +170,48 @@ def simulate(
             out=out,
             limits=Limits(time_limit, memory_limit),
         ),
+        as_json=as_json,
+    )
+
+
+@cli.command()
+@click.argument("scenarios", metavar="SCENARIO...", nargs=-1)
+@click.option("--list", "list_", is_flag=True, help="List the scenarios that ship.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=NUMBER", help="Another size or bound. Repeatable.")
+@engine_options
+def explore(
+    scenarios: tuple[str, ...],
+    list_: bool,
+    settings: tuple[str, ...],
+    as_json: bool,
+    time_limit: float | None,
+    memory_limit: float | None,
+) -> int:
+    """Visit every state of a small system, and show a shortest way to one that breaks a property.
+
+    SCENARIO is the name of one that ships, or a YAML file of your own (docs/exploring.md).
+
+    \b
+    Examples:
+      kubeproof explore --list
+      kubeproof explore two-phase-commit --set managers=5
+    """
+    if list_:
+        from kubeproof.conformance.explore.scenario import load, shipped
+
+        for path in shipped():
+            scenario = load(path.stem)
+            size = " ".join(f"{key}={value}" for key, value in scenario.size.items())
+            click.echo(f"{path.stem:28} {scenario.expected.value:10} {scenario.system} {size}")
+        return 0
+    if not scenarios:
+        raise click.UsageError("expected a SCENARIO, or --list")
+    from kubeproof.conformance.explore.explore import explore as explore_scenario
+
+    return print_results(
+        "exploration",
+        scenarios,
+        lambda name: explore_scenario(name, settings, Limits(time_limit, memory_limit)),
         as_json=as_json,
     )
 

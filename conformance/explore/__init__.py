@@ -1,0 +1,1 @@
+"""Exhaustive exploration of small systems by interned local steps."""

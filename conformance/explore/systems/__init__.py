@@ -1,0 +1,14 @@
+"""Systems that ship: small ones to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from kubeproof.conformance.explore.system import Model
+from kubeproof.conformance.explore.systems import register, two_phase_commit
+
+SYSTEMS: Mapping[str, Callable[..., Model]] = {
+    "register": register.model,
+    "two-phase-commit": two_phase_commit.model,
+}
+"""Models by name; the keyword arguments are integers, their sizes and bounds."""
