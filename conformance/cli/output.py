@@ -66,12 +66,16 @@ def _lines_for_people(result: Result) -> list[str]:
         lines.append("          " + ": ".join(printable(text) for text in (result.property, result.message) if text))
     evidence = cast(Iterable[Mapping[str, object]], result.details.get("evidence") or ())
     at = result.details.get("line")  # what happened there is the message already
-    lines += [f"          line {item['line']}: {printable(str(item['what']))}" for item in evidence if item["line"] != at]
+    lines += [f"          {_place(item)}{printable(str(item['what']))}" for item in evidence if at is None or item["line"] != at]
     if result.verdict is Verdict.VIOLATED and (run := result.details.get("run")):
         lines.append(f"          the Run: {printable(str(run))}")
     if diff := result.details.get("diff"):
         lines += [f"          {printable(line)}" for line in str(diff).splitlines()]
     return lines
+
+
+def _place(item: Mapping[str, object]) -> str:
+    return "" if item["line"] is None else f"line {item['line']}: "
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kubeproof.conformance.explore.explorer import Broken, Exploration, Level
 from kubeproof.conformance.explore.kernel import Numbers
-from kubeproof.conformance.explore.system import DROP, DUPLICATE, Local, Message, Model, Network
+from kubeproof.conformance.explore.system import DROP, DUPLICATE, Action, Local, Message, Model, Network
 from kubeproof.conformance.limits import Limits
 
 
@@ -26,15 +26,6 @@ class GlobalState(NamedTuple):
     locals: tuple[Local, ...]
     messages: tuple[Message, ...]
     budgets: tuple[int, ...]
-
-
-class Action(NamedTuple):
-    """What leads from one state to the next: an event of a component, a message it receives, or what the network does."""
-
-    name: str
-    component: int
-    message: Message | None
-    sends: tuple[Message, ...]
 
 
 def shortest(model: Model, limits: Limits) -> list[tuple[Action, GlobalState]]:

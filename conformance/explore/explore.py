@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from kubeproof.conformance.explore.counterexample import Action, GlobalState, shortest
+from kubeproof.conformance.explore.counterexample import GlobalState, shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.scenario import Scenario, load
-from kubeproof.conformance.explore.system import Model
+from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.trace.run import Event, Header, write_run
 from kubeproof.conformance.verdict import Result, Verdict
 
@@ -78,8 +79,12 @@ def _write(name: str, scenario: Scenario, model: Model, steps: list[tuple[Action
     """Keep the counterexample as a Run."""
     path = Path(tempfile.mkdtemp(prefix="kubeproof-")) / f"{Path(name).stem}.ndjson"
     header = Header(system=scenario.system, source=f"kubeproof explore {name}", options=dict(scenario.size))
+    recorded = None if model.record is None else model.record([action for action, _ in steps])
     with path.open("wb") as file:
-        write_run(file, header, [_event(model, action, state) for action, state in steps])
+        write_run(file, header, recorded or [_event(model, action, state) for action, state in steps])
+    if recorded:
+        judged = check_file(str(path), "run", Limits())
+        assert judged.verdict is Verdict.VIOLATED, f"the trace checker accepts the counterexample {path}"
     return str(path)
 
 
@@ -96,7 +101,7 @@ def _event(model: Model, action: Action, state: GlobalState) -> Event:
 
 def _evidence(path: str, model: Model, steps: list[tuple[Action, GlobalState]]) -> list[dict[str, object]]:
     return [
-        {"file": path, "line": number + 1, "what": f"{number}. {_sentence(model, action, state)}"}
+        {"file": path, "line": None, "what": f"{number}. {_sentence(model, action, state)}"}
         for number, (action, state) in enumerate(steps, 1)
     ]
 

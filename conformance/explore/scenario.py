@@ -33,6 +33,8 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     system: str
     expected: Verdict
     size: dict[str, int] = {}
+    options: dict[str, bool] = {}
+    faults: list[str] = []
     property: str | None = None
     distinct: list[Pinned] = []
 
@@ -42,7 +44,8 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
 
     def model(self) -> Model:
         """The model at this size."""
-        return SYSTEMS[self.system](**self.size)
+        faults = {"faults": self.faults} if self.faults else {}
+        return SYSTEMS[self.system](**self.size, **self.options, **faults)
 
 
 def shipped() -> list[Path]:
@@ -56,12 +59,19 @@ def load(name: str, settings: Iterable[str] = ()) -> Scenario:
     if scenario.system not in SYSTEMS:
         raise InvalidInput(name, None, f"system: expected one of {', '.join(SYSTEMS)}, got {scenario.system!r}")
     known = inspect.signature(SYSTEMS[scenario.system]).parameters
-    scenario.size = {key: each.default for key, each in known.items()} | scenario.size | dict(map(_setting, settings))
+    sizes = {key: each.default for key, each in known.items() if type(each.default) is int}
+    options = [key for key, each in known.items() if type(each.default) is bool]
+    scenario.size = sizes | scenario.size | dict(map(_setting, settings))
     for key, value in scenario.size.items():
-        if key not in known:
-            raise InvalidInput(name, None, f"size: expected {', '.join(known)}, got {key!r}")
-        if not 1 <= value <= SIZE_MAX:
-            raise InvalidInput(name, None, f"size.{key}: expected 1 to {SIZE_MAX}, got {value}")
+        if key not in sizes:
+            raise InvalidInput(name, None, f"size: expected {', '.join(sizes)}, got {key!r}")
+        if not min(1, sizes[key]) <= value <= SIZE_MAX:
+            raise InvalidInput(name, None, f"size.{key}: expected {min(1, sizes[key])} to {SIZE_MAX}, got {value}")
+    for key in scenario.options:
+        if key not in options:
+            raise InvalidInput(name, None, f"options: expected {', '.join(options) or 'none'}, got {key!r}")
+    if scenario.faults and "faults" not in known:
+        raise InvalidInput(name, None, f"faults: expected none for the system {scenario.system}")
     return scenario
 
 

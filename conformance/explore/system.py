@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+from msgspec import Struct
+
 Local = Hashable
 
 
@@ -74,9 +76,22 @@ class Property:
     components: int | None = 1
 
 
+class Action(NamedTuple):
+    """What leads from one state to the next: an event of a component, a message it receives, or what the network does."""
+
+    name: str
+    component: int
+    message: Message | None
+    sends: tuple[Message, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A system, the world it lives in, and what is asked of it. `describe` names local states and messages for people."""
+    """A system, the world it lives in, and what is asked of it.
+
+    `describe` names local states and messages for people. `record` makes the events of a Run from a way through the state space,
+    in the system's own vocabulary, so that its trace checker can judge them; without it they are the explorer's.
+    """
 
     system: System
     component_names: tuple[str, ...]
@@ -86,6 +101,7 @@ class Model:
     always: tuple[Property, ...] = ()
     sometimes: tuple[Property, ...] = ()
     describe: Callable[[Any], str] = str
+    record: Callable[[Sequence[Action]], Sequence[Struct]] | None = None
 
 
 # The network's own events, if a budget of that name is given.

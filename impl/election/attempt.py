@@ -57,12 +57,11 @@ def go_on(identity: str, options: Options, state: ElectorState, answer: Answer |
     request, fast_path, draft, expired = state.request, state.fast_path, state.draft, state.expired
     assert request is not None
     state = end_request(state, answered=answer is not None)
-    succeeded = answer is not None and answer.outcome is Outcome.OK
     if request.verb is Verb.GET:
         assert draft is not None
         return _decide(identity, options, state, answer, draft, expired)
     assert request.record is not None
-    if answer is not None and succeeded:
+    if answer is not None and answer.outcome is Outcome.OK:
         return _hold(identity, options, state, request.record, answer.resource_version), Verdict.SUCCEEDED
     if request.verb is Verb.CREATE:
         # the failed call replaces the remembered Lease by an empty one

@@ -1,0 +1,1 @@
+"""Implementations as systems to explore: their local states, steps and properties."""
