@@ -65,7 +65,8 @@ class Exploration:
             np.empty((FOUND_AT_ONCE, width), np.int32), np.empty(FOUND_AT_ONCE, np.uint64), np.empty(FOUND_AT_ONCE, np.int64)
         )
         self._missing = np.empty((ROWS_AT_ONCE, 2), np.int32)
-        self._judges = [_Judge(each, self._components) for each in (*model.always, *model.sometimes)]
+        sizes = dict.fromkeys(each.components for each in (*model.always, *model.sometimes))
+        self._judges = [_Judge(model, size) for size in sizes]
 
     def run(self) -> None:
         """Explore everything. Raises Broken at the first state that breaks a property, or LimitReached."""
@@ -103,14 +104,15 @@ class Exploration:
             before += len(rows)
 
     def _judge(self, judge: _Judge, rows: Ints, before: int) -> None:
-        always = judge.property in self.model.always
         for index, columns in judge.unjudged(rows):
             self._limits.check()
-            holds = judge.property.holds(*[self.steps.locals[local][1] for local in rows[index, columns].tolist()])
-            if always and not holds:
-                raise Broken(judge.property, self.statistics.depth, before + index)
-            if not always and holds:
-                self.witnessed.setdefault(judge.property.id, self.statistics.depth)
+            states = [self.steps.locals[local][1] for local in rows[index, columns].tolist()]
+            for each in judge.always:
+                if not each.holds(*states):
+                    raise Broken(each, self.statistics.depth, before + index)
+            for each in judge.sometimes:
+                if each.id not in self.witnessed and each.holds(*states):
+                    self.witnessed[each.id] = self.statistics.depth
 
     def _next_level(self, level: Level) -> tuple[Level, list[Numbers]]:
         found: Level = []
@@ -160,12 +162,14 @@ class Exploration:
 
 
 class _Judge:
-    """Finds the combinations of local states that a property has not been asked about yet."""
+    """Finds the combinations of so many local states that the properties have not been asked about yet."""
 
-    def __init__(self, property_: Property, components: int) -> None:
-        self.property = property_
-        size = components if property_.components is None else property_.components
-        self._combinations = [np.array(each, np.int64) for each in combinations(range(components), size)]
+    def __init__(self, model: Model, size: int | None) -> None:
+        self.always = [each for each in model.always if each.components == size]
+        self.sometimes = [each for each in model.sometimes if each.components == size]
+        components = range(len(model.component_names))
+        chosen = combinations(components, len(components) if size is None else size)
+        self._combinations = [np.array(each, np.int64) for each in chosen]
         self._keys = np.zeros(1 << 13, np.uint64)
         self._values = np.zeros(1 << 13, np.int32)
         self._known = 0

@@ -122,7 +122,7 @@ def pair_key(local: Any, other: Any) -> Any:
     return (np.uint64(local + 1) << np.uint64(32)) | np.uint64(other + 1)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def look_up(keys: Any, values: Any, key: Any) -> Any:
     """The value of a key, MISSING if it is not there."""
     mask = np.uint64(keys.shape[0] - 1)
@@ -230,7 +230,7 @@ def expand(
     return keep_new(world, rows, steps, batch, pending, seen, found, count), row
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def collect(
     world: World, row: Any, number: int, fingerprint: Any, steps: StepTable, batch: Batch, pending: int, totals: Any
 ) -> int:
@@ -278,7 +278,7 @@ def collect(
     return pending
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def add_step(
     world: World,
     row: Any,
@@ -318,7 +318,7 @@ def add_step(
     return add(batch, pending, number, component, step, place if consumed else -1, -1, left, word)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def add(
     batch: Batch, pending: int, number: int, component: int, step: int, taken: int, doubled: int, budget: int, word: Any
 ) -> int:
@@ -342,7 +342,7 @@ def contains(row: Any, first: int, end: int, message: Any) -> bool:
     return place < end
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def keep_new(world: World, rows: Any, steps: StepTable, batch: Batch, pending: int, seen: Any, found: Found, count: int) -> int:
     """Note the fingerprints of a batch, and build the rows of those that are new. Returns how many were found so far."""
     mask = np.uint64(seen.shape[0] - 1)
@@ -365,7 +365,7 @@ def keep_new(world: World, rows: Any, steps: StepTable, batch: Batch, pending: i
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: int, new: Any) -> None:
     """Write a successor's row: messages stay in ascending order."""
     components = world.components

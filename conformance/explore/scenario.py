@@ -16,7 +16,7 @@ from kubeproof.conformance.trace.lines import explained
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
-SIZE_MAX = 1_000
+SIZE_MAX = 64
 FILE_BYTES_MAX = 1 << 20
 
 
