@@ -16,6 +16,7 @@ from kubeproof.conformance.limits import LimitReached, Limits
 
 ROWS_AT_ONCE = 1 << 16
 FOUND_AT_ONCE = 1 << 17
+MISSING_AT_ONCE = 1 << 11
 JUDGED_AT_ONCE = 1 << 12
 
 Level = list[tuple[Ints, Words]]
@@ -64,7 +65,7 @@ class Exploration:
         self._found = Found(
             np.empty((FOUND_AT_ONCE, width), np.int32), np.empty(FOUND_AT_ONCE, np.uint64), np.empty(FOUND_AT_ONCE, np.int64)
         )
-        self._missing = np.empty((ROWS_AT_ONCE, 2), np.int32)
+        self._missing = np.empty((MISSING_AT_ONCE, 2), np.int32)
         sizes = dict.fromkeys(each.components for each in (*model.always, *model.sometimes))
         self._judges = [_Judge(model, size) for size in sizes]
 

@@ -40,24 +40,25 @@ class World(NamedTuple):
 class StepTable(NamedTuple):
     """The local steps that are known, by number; 0 is the step that is not enabled.
 
-    Of a local state: `first_event` (MISSING, or where its steps begin in `event_steps`) and `event_count`. Of a message:
-    `destination`. Of a local state and a message: the step, in the hash table `keys`, `values`. Of a step: the new local `state`,
-    the messages `sends[first_sent : first_sent + sent_count]` and the `cost`; `after_cost[budget, cost]` is the budget that is
-    left, -1 if there is none.
+    Of a local state, in `events`: where its own steps begin in `event_steps` (or MISSING), and how many there are. Of a message:
+    `destination`. Of a local state and a message: the step, in the hash table `keys`, `values`. Of a step, in `steps`: the new
+    local state, where its messages begin in `sends`, how many there are, and its cost; its `word` is that of the new state,
+    together with those of the messages unless they are kept. `after_cost[budget, cost]` is the budget that is left, -1 if there
+    is none.
     """
 
-    first_event: Ints
-    event_count: Ints
+    events: Ints
     event_steps: Ints
     destination: Ints
     keys: Words
     values: Ints
-    state: Ints
-    first_sent: Ints
-    sent_count: Ints
+    steps: Ints
     sends: Ints
-    cost: Ints
+    word: Words
     after_cost: Ints
+
+
+STATE, FIRST_SENT, SENT_COUNT, COST = range(4)
 
 
 class Batch(NamedTuple):
@@ -87,8 +88,14 @@ class Found(NamedTuple):
 
 _ONE = np.uint64(1)
 
+# Nothing here allocates. Without reference counts (`_nrt`), which are atomic and stood in the way at every access to an array of
+# a tuple, the loop is twice as fast; functions that are inlined need not copy those tuples.
+_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
+_compiled: Any = njit(**_OPTIONS)
+_inlined: Any = njit(**_OPTIONS, inline="always")
 
-@njit(cache=True, inline="always")
+
+@_inlined
 def mix(word: Any) -> Any:
     """MurmurHash3's finalizer: a bijection of 64-bit words in which every bit depends on every other."""
     word ^= word >> np.uint64(33)
@@ -98,31 +105,31 @@ def mix(word: Any) -> Any:
     return word ^ (word >> np.uint64(33))
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def local_word(local: Any) -> Any:
     """The word of a local state; ids differ between components."""
     return mix(np.uint64(local) + _ONE)
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def message_word(message: Any) -> Any:
     """The word of a message under way."""
     return mix((_ONE << np.uint64(40)) | np.uint64(message))
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def budget_word(budget: Any) -> Any:
     """The word of what is left of the budgets."""
     return mix((np.uint64(2) << np.uint64(40)) | np.uint64(budget))
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def pair_key(local: Any, other: Any) -> Any:
     """The key of two ids, never 0."""
     return (np.uint64(local + 1) << np.uint64(32)) | np.uint64(other + 1)
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def look_up(keys: Any, values: Any, key: Any) -> Any:
     """The value of a key, MISSING if it is not there."""
     mask = np.uint64(keys.shape[0] - 1)
@@ -134,7 +141,7 @@ def look_up(keys: Any, values: Any, key: Any) -> Any:
     return np.int32(MISSING)
 
 
-@njit(cache=True)
+@_compiled
 def put(keys: Any, values: Any, key: Any, value: Any) -> Any:
     """Set a value; whether the key is new. The table must have room."""
     mask = np.uint64(keys.shape[0] - 1)
@@ -147,13 +154,22 @@ def put(keys: Any, values: Any, key: Any, value: Any) -> Any:
     return new
 
 
-@njit(cache=True)
+@_compiled
+def step_word(state: int, sends: Any) -> Any:
+    """The word of a step that leads to this local state and sends these messages."""
+    word = local_word(state)
+    for message in sends:
+        word += message_word(message)
+    return word
+
+
+@_compiled
 def put_step(steps: StepTable, local: int, message: int, step: int) -> None:
     """Note the step that a local state takes for a message."""
     put(steps.keys, steps.values, pair_key(local, message), np.int32(step))
 
 
-@njit(cache=True)
+@_compiled
 def copy_table(keys: Any, values: Any, larger_keys: Any, larger_values: Any) -> None:
     """Put all entries into a larger table."""
     for slot in range(keys.shape[0]):
@@ -161,7 +177,7 @@ def copy_table(keys: Any, values: Any, larger_keys: Any, larger_values: Any) -> 
             put(larger_keys, larger_values, keys[slot], values[slot])
 
 
-@njit(cache=True)
+@_compiled
 def copy_seen(seen: Any, larger: Any) -> None:
     """Put all fingerprints into a larger table."""
     mask = np.uint64(larger.shape[0] - 1)
@@ -173,7 +189,7 @@ def copy_seen(seen: Any, larger: Any) -> None:
             larger[slot] = seen[old]
 
 
-@njit(cache=True)
+@_compiled
 def find_missing(rows: Any, components: int, steps: StepTable, found: Any) -> tuple[int, int]:
     """Collect local states whose events, and (local state, message) whose steps, are not known; each once.
 
@@ -186,8 +202,8 @@ def find_missing(rows: Any, components: int, steps: StepTable, found: Any) -> tu
             return count, row
         for component in range(components):
             local = rows[row, component]
-            if steps.first_event[local] == MISSING:
-                steps.first_event[local] = ASKED
+            if steps.events[local, 0] == MISSING:
+                steps.events[local, 0] = ASKED
                 found[count, 0] = local
                 found[count, 1] = MISSING
                 count += 1
@@ -204,7 +220,7 @@ def find_missing(rows: Any, components: int, steps: StepTable, found: Any) -> tu
     return count, rows.shape[0]
 
 
-@njit(cache=True)
+@_compiled
 def expand(
     world: World, rows: Any, fingerprints: Any, start: int, steps: StepTable, batch: Batch, seen: Any, found: Found, totals: Any
 ) -> tuple[int, int]:
@@ -230,7 +246,7 @@ def expand(
     return keep_new(world, rows, steps, batch, pending, seen, found, count), row
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def collect(
     world: World, row: Any, number: int, fingerprint: Any, steps: StepTable, batch: Batch, pending: int, totals: Any
 ) -> int:
@@ -242,9 +258,9 @@ def collect(
     budget = row[components]
     for component in range(components):
         local = row[component]
-        for option in range(steps.event_count[local]):
-            step = steps.event_steps[steps.first_event[local] + option]
-            left = steps.after_cost[budget, steps.cost[step]]
+        for option in range(steps.events[local, 1]):
+            step = steps.event_steps[steps.events[local, 0] + option]
+            left = steps.after_cost[budget, steps.steps[step, COST]]
             if left >= 0:
                 pending = add_step(
                     world, row, messages, number, fingerprint, steps, component, step, -1, left, batch, pending, totals
@@ -278,7 +294,7 @@ def collect(
     return pending
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def add_step(
     world: World,
     row: Any,
@@ -293,11 +309,11 @@ def add_step(
     batch: Batch,
     pending: int,
     totals: Any,
-) -> int:
+) -> Any:
     """A component takes a step, by itself (`place` is -1) or for the message at a place of its row."""
     components = world.components
     budget = row[components]
-    word = fingerprint - local_word(row[component]) + local_word(steps.state[step])
+    word = fingerprint - local_word(row[component]) + steps.word[step]
     if left != budget:
         word += budget_word(left) - budget_word(budget)
     end = messages
@@ -305,12 +321,13 @@ def add_step(
     if consumed:
         word -= message_word(row[place])
         end -= 1
-    for at in range(steps.first_sent[step], steps.first_sent[step] + steps.sent_count[step]):
-        sent = steps.sends[at]
-        if world.kept and contains(row, components + 1, messages, sent):
-            continue
-        word += message_word(sent)
-        end += 1
+    if world.kept:
+        for at in range(steps.steps[step, FIRST_SENT], steps.steps[step, FIRST_SENT] + steps.steps[step, SENT_COUNT]):
+            if not contains(row, components + 1, messages, steps.sends[at]):
+                word += message_word(steps.sends[at])
+                end += 1
+    else:
+        end += steps.steps[step, SENT_COUNT]
     if end > row.shape[0]:
         totals[1] += 1
         return pending
@@ -318,7 +335,7 @@ def add_step(
     return add(batch, pending, number, component, step, place if consumed else -1, -1, left, word)
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def add(
     batch: Batch, pending: int, number: int, component: int, step: int, taken: int, doubled: int, budget: int, word: Any
 ) -> int:
@@ -333,7 +350,7 @@ def add(
     return pending + 1
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def contains(row: Any, first: int, end: int, message: Any) -> bool:
     """Whether a message is among those under way."""
     place = first
@@ -342,7 +359,7 @@ def contains(row: Any, first: int, end: int, message: Any) -> bool:
     return place < end
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def keep_new(world: World, rows: Any, steps: StepTable, batch: Batch, pending: int, seen: Any, found: Found, count: int) -> int:
     """Note the fingerprints of a batch, and build the rows of those that are new. Returns how many were found so far."""
     mask = np.uint64(seen.shape[0] - 1)
@@ -365,7 +382,7 @@ def keep_new(world: World, rows: Any, steps: StepTable, batch: Batch, pending: i
     return count
 
 
-@njit(cache=True, inline="always")
+@_inlined
 def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: int, new: Any) -> None:
     """Write a successor's row: messages stay in ascending order."""
     components = world.components
@@ -383,14 +400,14 @@ def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: int
         end = insert(new, first, end, batch.doubled[entry], False)
     component, step = batch.component[entry], batch.step[entry]
     if component >= 0:
-        new[component] = steps.state[step]
-        for at in range(steps.first_sent[step], steps.first_sent[step] + steps.sent_count[step]):
+        new[component] = steps.steps[step, STATE]
+        for at in range(steps.steps[step, FIRST_SENT], steps.steps[step, FIRST_SENT] + steps.steps[step, SENT_COUNT]):
             end = insert(new, first, end, steps.sends[at], world.kept)
     for place in range(end, row.shape[0]):
         new[place] = -1
 
 
-@njit(cache=True)
+@_compiled
 def insert(row: Any, first: int, end: int, message: Any, once: bool) -> int:
     """Put a message at its place among those under way, or with `once` not again. Returns the new end."""
     place = end
@@ -404,7 +421,7 @@ def insert(row: Any, first: int, end: int, message: Any, once: bool) -> int:
     return end + 1
 
 
-@njit(cache=True)
+@_compiled
 def unjudged(rows: Any, columns: Any, keys: Any, values: Any, found: Any) -> tuple[int, int]:
     """Rows whose local states in these columns are met together for the first time: one row for each such combination.
 

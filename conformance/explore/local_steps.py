@@ -31,16 +31,17 @@ class LocalSteps:
         self.budget_names = tuple(model.budgets)
         self.budgets: list[tuple[int, ...]] = []
         self._budget_ids: dict[tuple[int, ...], int] = {}
-        self._first_event = _filled(kernel.MISSING)
-        self._event_count = _filled(0)
+        self._events = Growing(kernel.MISSING, width=2)
         self._event_steps = Growing()
-        self._destination = _filled(0)
+        self._destination = Growing()
         self._keys: Words = np.zeros(1 << 12, np.uint64)
         self._values: Ints = np.zeros(1 << 12, np.int32)
         self._pairs = 0
-        self._state, self._first_sent, self._sent_count, self._sends, self._cost = (Growing() for _ in range(5))
-        for column in (self._state, self._first_sent, self._sent_count, self._cost):
-            column.append(0)  # the step that is not enabled
+        self._steps = Growing(width=4)
+        self._sends = Growing()
+        self._word = Growing(dtype=np.uint64)
+        self._steps.append(0)  # the step that is not enabled
+        self._word.append(0)
         self.first_budget = self._budget_id(tuple(model.budgets.values()))
         self._after_cost = self._all_after_cost()
 
@@ -66,17 +67,14 @@ class LocalSteps:
     def table(self) -> StepTable:
         """The tables as they are now; valid until the next `learn`."""
         return StepTable(
-            self._first_event.array,
-            self._event_count.array,
+            self._events.array,
             self._event_steps.array,
             self._destination.array,
             self._keys,
             self._values,
-            self._state.array,
-            self._first_sent.array,
-            self._sent_count.array,
+            self._steps.array,
             self._sends.array,
-            self._cost.array,
+            self._word.array,
             self._after_cost,
         )
 
@@ -94,8 +92,7 @@ class LocalSteps:
         if known is None:
             known = self._local_ids[key] = len(self.locals)
             self.locals.append(key)
-            self._first_event.reserve(known)
-            self._event_count.reserve(known)
+            self._events.reserve(known)
         return known
 
     def _message_id(self, message: Message) -> int:
@@ -138,8 +135,7 @@ class LocalSteps:
                 steps.append(self._add(component, step, self._event_cost(event)))
         if len(steps) > kernel.SUCCESSORS_MAX // 64:
             raise ValueError(f"{len(steps)} events in one local state: expected at most {kernel.SUCCESSORS_MAX // 64}")
-        self._first_event.array[local] = len(self._event_steps)
-        self._event_count.array[local] = len(steps)
+        self._events.array[local] = len(self._event_steps), len(steps)
         for number in steps:
             self._event_steps.append(number)
 
@@ -152,24 +148,23 @@ class LocalSteps:
         return cost
 
     def _add(self, component: int, step: Step, cost: int) -> int:
-        number = len(self._state)
-        self._state.append(self.local_id(component, step.state))
-        self._first_sent.append(len(self._sends))
-        sends = dict.fromkeys(step.sends) if self._kept else step.sends
-        self._sent_count.append(len(sends))
-        self._cost.append(cost)
+        number = len(self._steps)
+        state = self.local_id(component, step.state)
+        sends = [self._message_id(message) for message in (dict.fromkeys(step.sends) if self._kept else step.sends)]
+        self._steps.append((state, len(self._sends), len(sends), cost))
         for message in sends:
-            self._sends.append(self._message_id(message))
+            self._sends.append(message)
+        self._word.append(kernel.step_word(state, np.array([] if self._kept else sends, np.int32)))
         return number
 
 
 class Growing:
-    """An array of 32-bit integers that grows at its end; `array` is longer than what is in it."""
+    """An array that grows at its end, of numbers or (`width`) of rows of them; `array` is longer than what is in it."""
 
     __slots__ = ("_fill", "_length", "array")
 
-    def __init__(self, fill: int = 0) -> None:
-        self.array: Ints = np.full(1 << 10, fill, np.int32)
+    def __init__(self, fill: int = 0, dtype: Any = np.int32, width: int | None = None) -> None:
+        self.array: Any = np.full(1 << 10 if width is None else (1 << 10, width), fill, dtype)
         self._fill = fill
         self._length = 0
 
@@ -179,17 +174,13 @@ class Growing:
     def reserve(self, index: int) -> None:
         """Make sure that there is a place `index`."""
         if index >= len(self.array):
-            larger = np.full(2 * max(index, len(self.array)), self._fill, np.int32)
+            larger = np.full((2 * max(index, len(self.array)), *self.array.shape[1:]), self._fill, self.array.dtype)
             larger[: len(self.array)] = self.array
             self.array = larger
         self._length = max(self._length, index + 1)
 
-    def append(self, value: int) -> None:
-        """Add a value at the end."""
+    def append(self, value: int | tuple[int, ...]) -> None:
+        """Add a number or a row at the end."""
         place = self._length
         self.reserve(place)
         self.array[place] = value
-
-
-def _filled(value: int) -> Growing:
-    return Growing(value)
