@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from kubeproof.impl.cluster.cluster import NO_MISTAKES, Cluster
 from kubeproof.impl.cluster.member import Member, Mistakes
@@ -16,6 +17,15 @@ from kubeproof.impl.sim.world import World
 
 ROUNDS_MAX = 200
 HOPS_A_TICK = 10
+
+
+class Which(TypedDict, total=False):
+    """Which held messages are meant: by receiver, type, sender, or anything about them. What is left out does not matter."""
+
+    to: int
+    type_: MessageType
+    from_: int
+    where: Callable[[Message], bool]
 
 
 class Script:
@@ -39,35 +49,17 @@ class Script:
         self.member(id_).campaign()
         self.settle(*voters)
 
-    def deliver(
-        self,
-        to: int | None = None,
-        type_: MessageType | None = None,
-        from_: int | None = None,
-        where: Callable[[Message], bool] | None = None,
-    ) -> int:
+    def deliver(self, **which: Unpack[Which]) -> int:
         """Deliver the held messages that fit, oldest first; what they cause stays held. Returns how many there were."""
-        return self.network.deliver(_fits(to, type_, from_, where))
+        return self.network.deliver(_fits(**which))
 
-    def drop(
-        self,
-        to: int | None = None,
-        type_: MessageType | None = None,
-        from_: int | None = None,
-        where: Callable[[Message], bool] | None = None,
-    ) -> int:
+    def drop(self, **which: Unpack[Which]) -> int:
         """Lose the held messages that fit. Returns how many there were."""
-        return self.network.drop(_fits(to, type_, from_, where))
+        return self.network.drop(_fits(**which))
 
-    def duplicate(
-        self,
-        to: int | None = None,
-        type_: MessageType | None = None,
-        from_: int | None = None,
-        where: Callable[[Message], bool] | None = None,
-    ) -> int:
+    def duplicate(self, **which: Unpack[Which]) -> int:
         """Hold a second copy of the held messages that fit. Returns how many there were."""
-        return self.network.duplicate(_fits(to, type_, from_, where))
+        return self.network.duplicate(_fits(**which))
 
     def settle(self, *ids: int) -> None:
         """Deliver what is held between these members, and what that causes, until nothing is left."""
@@ -124,7 +116,10 @@ class Script:
 
 
 def _fits(
-    to: int | None, type_: MessageType | None, from_: int | None, where: Callable[[Message], bool] | None
+    to: int | None = None,
+    type_: MessageType | None = None,
+    from_: int | None = None,
+    where: Callable[[Message], bool] | None = None,
 ) -> Callable[[Held], bool]:
     def fits(held: Held) -> bool:
         return (
