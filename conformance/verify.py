@@ -44,6 +44,8 @@ def parts(seeds: int) -> Iterator[Result]:
 def recorded_runs(folder: Path) -> Iterator[Result]:
     """Each Run of the folder against its row in manifest.json: digest, number of events, verdict, property and line."""
     manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=list[RecordedRun])
+    if not manifest:
+        yield Result("traces", "check", Verdict.INVALID, message="no recorded runs were found")
     listed = {row.file for row in manifest}
     present = {item.name for item in folder.iterdir() if ".ndjson" in item.name}
     for name in sorted(listed ^ present):
@@ -81,6 +83,8 @@ def interaction_scenarios(folder: Path) -> Iterator[Result]:
 
 def explored_scenarios() -> Iterator[Result]:
     """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count."""
+    if not shipped():
+        yield Result("scenarios", "exploration", Verdict.INVALID, message="no exploration scenarios were found")
     for path in shipped():
         result = explore(path.stem, (), Limits())
         verdict = Verdict.HOLDS if result.details["as_expected"] else Verdict.VIOLATED

@@ -60,7 +60,7 @@ class Exploration:
         self._seen: Words = np.zeros(1 << 16, np.uint64)
         self._states = 1
         self._totals = np.zeros(3, np.int64)
-        self._batch = _empty_batch()
+        self._batch = _empty_batch(model)
         width = self._components + 1 + model.messages_max
         self._found = Found(
             np.empty((FOUND_AT_ONCE, width), np.int32), np.empty(FOUND_AT_ONCE, np.uint64), np.empty(FOUND_AT_ONCE, np.int64)
@@ -195,8 +195,9 @@ class _Judge:
             self._keys, self._values = keys, values
 
 
-def _empty_batch() -> Batch:
-    most = kernel.BATCH + kernel.SUCCESSORS_MAX
+def _empty_batch(model: Model) -> Batch:
+    """Room for a batch and the successors of one more row: events, and for each message its delivery, loss and duplicate."""
+    most = kernel.BATCH + kernel.EVENTS_MAX * len(model.component_names) + 3 * model.messages_max
     component, step, taken, doubled, budget = (np.empty(most, np.int32) for _ in range(5))
     word, glance = np.empty(most, np.uint64), np.empty(most, np.uint64)
     return Batch(np.empty(most, np.int64), component, step, taken, doubled, budget, word, glance)

@@ -21,8 +21,8 @@ Numbers = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 BATCH = 128
-# A row has fewer successors than this; the explorer refuses local states with more events than that leaves room for.
-SUCCESSORS_MAX = 4096
+# Of one local state; the batch has room for the successors of a row in which all components have so many.
+EVENTS_MAX = 64
 NOT_ENABLED = 0
 MISSING = -1
 ASKED = -2
@@ -241,7 +241,7 @@ def expand(
         if pending >= BATCH:
             count = keep_new(world, rows, steps, batch, pending, seen, found, count)
             pending = 0
-            if count + SUCCESSORS_MAX > found.parents.shape[0]:
+            if count + batch.word.shape[0] > found.parents.shape[0]:
                 return count, row
     return keep_new(world, rows, steps, batch, pending, seen, found, count), row
 

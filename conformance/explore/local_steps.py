@@ -133,8 +133,8 @@ class LocalSteps:
             step = self._system.step(component, state, event)
             if step is not None:
                 steps.append(self._add(component, step, self._event_cost(event)))
-        if len(steps) > kernel.SUCCESSORS_MAX // 64:
-            raise ValueError(f"{len(steps)} events in one local state: expected at most {kernel.SUCCESSORS_MAX // 64}")
+        if len(steps) > kernel.EVENTS_MAX:
+            raise ValueError(f"{len(steps)} events in one local state: expected at most {kernel.EVENTS_MAX}")
         self._events.array[local] = len(self._event_steps), len(steps)
         for number in steps:
             self._event_steps.append(number)

@@ -63,9 +63,6 @@ class Output:
     def error(self, text: str) -> None:
         self._log(ERROR, text)
 
-    def fatal(self, text: str) -> None:
-        self._log(FATAL, text)
-
     def _log(self, level: int, text: str) -> None:
         if level >= self.level:
             self.write(f"{LEVELS[level]} {text}\n")

@@ -13,7 +13,7 @@ from kubeproof.conformance.limits import LimitReached, Limits
 from kubeproof.conformance.trace import raft_events
 from kubeproof.conformance.trace.etcd_raft import EtcdRaftReader
 from kubeproof.conformance.trace.lines import read_blocks
-from kubeproof.conformance.trace.raft import PROPERTIES, CannotBeJudged, RaftChecker, Violation
+from kubeproof.conformance.trace.raft import CannotBeJudged, RaftChecker, Violation
 from kubeproof.conformance.trace.raft.violation import shortened
 from kubeproof.conformance.trace.run import RunReader
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
@@ -59,9 +59,8 @@ def check_file(path: str, format_: str | None, limits: Limits) -> Result:
     details["events"] = checker.events
     details["assumptions"] = checker.assumptions
     if verdict in (Verdict.HOLDS, Verdict.VIOLATED):
-        details["properties"] = {
-            each.id: Verdict.VIOLATED.value if each.id == broken else Verdict.HOLDS.value for each in PROPERTIES
-        }
+        held = {each.id: Verdict.HOLDS.value for each in checker.judged()}
+        details["properties"] = held if broken is None else held | {broken: Verdict.VIOLATED.value}
     return Result(path, "check", verdict, broken, message, time.perf_counter() - begun, details)
 
 

@@ -16,7 +16,7 @@ from kubeproof.impl.raft import Config, ConfState, MemoryStorage, RawNode
 from kubeproof.impl.raft.confchange import decode_conf_change
 from kubeproof.impl.raft.config import Tracer
 from kubeproof.impl.raft.errors import ErrProposalDropped, ErrStepPeerNotFound, RaftPanic
-from kubeproof.impl.raft.faults import Faults
+from kubeproof.impl.raft.faults import NO_FAULTS, Faults
 from kubeproof.impl.raft.state import NodeState
 from kubeproof.impl.raft.storage import StorageState
 from kubeproof.impl.raft.types import EMPTY_HARD_STATE, Entry, EntryType, Message, MessageType, Snapshot, StateType
@@ -71,7 +71,7 @@ class Members:
     size: int
     terms: int
     pre_vote: bool = False
-    faults: Faults = Faults()  # noqa: RUF009  (immutable)
+    faults: Faults = NO_FAULTS
     trace: Tracer | None = None
 
     def initial(self) -> tuple[system.Local, ...]:

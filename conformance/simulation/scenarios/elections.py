@@ -104,16 +104,6 @@ def candidate_with_half_of_a_joint_quorum(script: Script) -> None:
     script.settle(4, 5)
 
 
-def leader_with_half_of_a_joint_quorum(script: Script) -> None:
-    """In the joint membership of {1, 2, 3} and {1, 4, 5} only the new half acknowledges an entry."""
-    script.cluster.bootstrap(THREE)
-    script.elect(1, THREE)
-    _enter_joint(script)
-    script.settle(*FIVE)
-    script.member(1).propose(b"a")
-    script.settle(1, 4, 5)
-
-
 def _enter_joint(script: Script) -> None:
     for id_ in (4, 5):
         script.cluster.add(id_).start()
@@ -135,14 +125,3 @@ def learner_acknowledges(script: Script) -> None:
     script.settle(*THREE)
     script.member(1).propose(b"a")
     script.settle(1, 3)
-
-
-def learner_votes(script: Script) -> None:
-    """Of voters 1, 2 and learner 3 only the learner answers a candidate."""
-    script.cluster.bootstrap((1, 2))
-    script.elect(1, (1, 2))
-    script.cluster.add(3).start()
-    script.member(1).propose_conf_change(ConfChange(ConfChangeType.ConfChangeAddLearnerNode, 3))
-    script.settle(*THREE)
-    script.member(2).campaign()
-    script.settle(2, 3)

@@ -47,6 +47,7 @@ def answer_read(cluster: Cluster, node: Node, read: str, index: int) -> None:
     """The answer is from a state as of `index`."""
     if read not in cluster.reads:
         raise CannotBeJudged(f"args.id: expected a read that was asked for, got {read!r}")
+    cluster.reads_answered += 1
     least, applied, asked = cluster.reads.pop(read)
     if node.applied is not None and index > max(node.applied, node.snapshot_index):
         guard = f"the read {read} is answered from a state that the node does not have"

@@ -13,7 +13,14 @@ from kubeproof.conformance.trace import raft_events as events
 from kubeproof.conformance.trace.raft import application, elections, membership, messages, replication, starts
 from kubeproof.conformance.trace.raft.cluster import Cluster
 from kubeproof.conformance.trace.raft.node import Node
-from kubeproof.conformance.trace.raft.properties import NO_PANIC
+from kubeproof.conformance.trace.raft.properties import (
+    DURABLE_STATE,
+    NO_PANIC,
+    ONE_CHANGE_AT_A_TIME,
+    PROPERTIES,
+    READS_ARE_LINEARIZABLE,
+    Property,
+)
 from kubeproof.conformance.trace.raft.shown_state import catch_up, check, compare, compare_configuration, told
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Violation
 
@@ -25,6 +32,7 @@ class RaftChecker:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         self.events = 0
+        self._tells_panics = options is not None
         self._cluster = Cluster(
             changes_one_at_a_time=options is not None and not options.get("disable_conf_change_validation", False)
         )
@@ -33,6 +41,17 @@ class RaftChecker:
     def assumptions(self) -> int:
         """How many facts the source did not tell so far."""
         return self._cluster.assumptions
+
+    def judged(self) -> list[Property]:
+        """The properties that the source tells enough for: what is never told can neither hold nor be violated."""
+        cluster = self._cluster
+        told = {
+            ONE_CHANGE_AT_A_TIME: cluster.changes_one_at_a_time,
+            READS_ARE_LINEARIZABLE: cluster.reads_answered > 0,
+            NO_PANIC: self._tells_panics,
+            DURABLE_STATE: any(node.storage.readys for node in cluster.nodes.values()),
+        }
+        return [each for each in PROPERTIES if told.get(each, True)]
 
     def take(self, line: int, event: events.Event) -> None:
         """Judge the next event, which stands on `line`. Raises Violation or CannotBeJudged, and is of no more use then."""

@@ -78,6 +78,7 @@ class Cluster:
         self.applied = Evidence(0, "")
         self.applied_index = 0
         self.reads: dict[str, tuple[int, Evidence, int]] = {}
+        self.reads_answered = 0
 
     # ---- logs from before the trace
 

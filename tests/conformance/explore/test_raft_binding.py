@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from kubeproof.conformance.bindings import raft
 from kubeproof.conformance.bindings.raft.member import CAMPAIGN, RESTART, Members, Running
+from kubeproof.conformance.bindings.raft.model import ALWAYS
 from kubeproof.conformance.bindings.raft.record import record
 from kubeproof.conformance.explore.counterexample import first_state, shortest, successors
 from kubeproof.conformance.explore.explorer import Broken, Exploration
@@ -16,7 +19,9 @@ from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.trace.raft import RaftChecker, Violation
 from kubeproof.conformance.trace.raft_events import Event
 from kubeproof.conformance.verdict import InvalidInput
-from kubeproof.impl.raft.types import Message, MessageType
+from kubeproof.impl.raft.state import NodeState
+from kubeproof.impl.raft.storage import StorageState
+from kubeproof.impl.raft.types import Entry, Message, MessageType, StateType
 
 
 @pytest.mark.parametrize(
@@ -119,3 +124,39 @@ def test_a_panic_is_a_state_of_its_own() -> None:
     assert broken.value.property.id == "no_panic"
     steps = shortest(model, Limits())
     assert any("out of range" in str(local) or "lastIndex" in str(local) for local in steps[-1][1].locals), steps[-1][1].locals
+
+
+def member(*log: tuple[int, bytes], term: int, commit: int = 0, leads: bool = False) -> Running:
+    """Just what the properties look at; the log is given by term and payload."""
+    storage = SimpleNamespace(entries=(Entry(0, 0), *(Entry(each, at, data=data) for at, (each, data) in enumerate(log, 1))))
+    state = StateType.StateLeader if leads else StateType.StateFollower
+    raft_ = SimpleNamespace(term=term, state=state, log=SimpleNamespace(committed=commit))
+    return Running(cast(NodeState, SimpleNamespace(raft=raft_)), cast(StorageState, storage))
+
+
+X, Y = (1, b"x"), (1, b"y")
+
+
+@pytest.mark.parametrize(
+    ("broken", "one", "other"),
+    [
+        ("election_safety", member(term=2, leads=True), member(term=2, leads=True)),
+        ("log_matching", member(X, (2, b""), term=2), member(Y, (2, b""), term=2)),
+        ("state_machine_safety", member(X, term=1, commit=1), member((2, b"z"), term=2, commit=1)),
+        ("leader_completeness", member(term=2, leads=True), member(X, term=1, commit=1)),
+    ],
+)
+def test_each_property_of_two_members_can_break(broken: str, one: Running, other: Running) -> None:
+    verdicts = {each.id: each.holds(one, other) for each in ALWAYS if each.components == 2}
+    assert verdicts == {each: each != broken for each in verdicts}
+    assert {each.id: each.holds(other, one) for each in ALWAYS if each.components == 2} == verdicts
+
+
+def test_what_looks_alike_does_not_break_them() -> None:
+    for one, other in (
+        (member(term=2, leads=True), member(term=3, leads=True)),
+        (member(X, (2, b""), term=2), member(X, (3, b""), term=3)),
+        (member(X, term=1, commit=1), member(X, (2, b"z"), term=2, commit=2)),
+        (member(term=1, leads=True), member(X, term=2, commit=1)),
+    ):
+        assert all(each.holds(one, other) for each in ALWAYS if each.components == 2)
