@@ -10,6 +10,6 @@ setup(
         "kubeproof.traces": ["*"],
         "kubeproof.conformance.interaction": ["scenarios/*.txt"],
         "kubeproof.conformance.trace": ["*.schema.json"],
-        "kubeproof.conformance": ["scenarios/*.yaml"],
+        "kubeproof.conformance": ["scenarios/*/*.yaml"],
     },
 )

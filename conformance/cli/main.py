@@ -177,7 +177,7 @@ def simulate(
 @cli.command()
 @click.argument("scenarios", metavar="SCENARIO...", nargs=-1)
 @click.option("--list", "list_", is_flag=True, help="List the scenarios that ship.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=NUMBER", help="Another size or bound. Repeatable.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another size, bound or option. Repeatable.")
 @engine_options
 def explore(
     scenarios: tuple[str, ...],
@@ -197,12 +197,13 @@ def explore(
       kubeproof explore two-phase-commit --set managers=5
     """
     if list_:
-        from kubeproof.conformance.explore.scenario import load, shipped
+        from kubeproof.conformance.explore.scenario import GROUPS, load, shipped
 
-        for path in shipped():
-            scenario = load(path.stem)
-            size = " ".join(f"{key}={value}" for key, value in scenario.size.items())
-            click.echo(f"{path.stem:28} {scenario.expected.value:10} {scenario.system} {size}")
+        for group in GROUPS:
+            for path in shipped(group):
+                scenario = load(path.stem)
+                size = " ".join(f"{key}={value}" for key, value in scenario.size.items())
+                click.echo(f"{group:6} {path.stem:40} {scenario.expected.value:9} {scenario.system} {size}")
         return 0
     if not scenarios:
         raise click.UsageError("expected a SCENARIO, or --list")

@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from kubeproof.conformance.explore.counterexample import GlobalState, shortest
+from kubeproof.conformance.explore.counterexample import shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
+from kubeproof.conformance.explore.plain import GlobalState
 from kubeproof.conformance.explore.scenario import Scenario, load
 from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.limits import LimitReached, Limits

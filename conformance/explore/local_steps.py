@@ -12,6 +12,7 @@ import numpy as np
 
 from kubeproof.conformance.explore import kernel
 from kubeproof.conformance.explore.kernel import Ints, StepTable, Words
+from kubeproof.conformance.explore.plain import Budgets, less
 from kubeproof.conformance.explore.system import DROP, DUPLICATE, Event, Message, Model, Network, Step
 
 NO_COST = 0
@@ -29,8 +30,8 @@ class LocalSteps:
         self._local_ids: dict[tuple[int, Hashable], int] = {}
         self._message_ids: dict[Message, int] = {}
         self.budget_names = tuple(model.budgets)
-        self.budgets: list[tuple[int, ...]] = []
-        self._budget_ids: dict[tuple[int, ...], int] = {}
+        self.budgets: list[Budgets] = []
+        self._budget_ids: dict[Budgets, int] = {}
         self._events = Growing(kernel.MISSING, width=2)
         self._event_steps = Growing()
         self._destination = Growing()
@@ -51,8 +52,8 @@ class LocalSteps:
         for budget in self.budgets:  # grows meanwhile
             left = [self._budget_ids[budget]]
             for place in range(len(self.budget_names)):
-                rest = (*budget[:place], budget[place] - 1, *budget[place + 1 :])
-                left.append(self._budget_id(rest) if budget[place] else -1)
+                rest = less(budget, place)
+                left.append(-1 if rest is None else self._budget_id(rest))
             rows.append(left)
         return np.array(rows, np.int32)
 
@@ -104,7 +105,7 @@ class LocalSteps:
             self._destination.array[known] = message.to
         return known
 
-    def _budget_id(self, budget: tuple[int, ...]) -> int:
+    def _budget_id(self, budget: Budgets) -> int:
         known = self._budget_ids.get(budget)
         if known is None:
             known = self._budget_ids[budget] = len(self.budgets)

@@ -16,19 +16,34 @@ from kubeproof.conformance.trace.lines import explained
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
+QUICK, FULL, BUGS = GROUPS = ("quick", "full", "bugs")
+"""Folders of scenarios: those that `kubeproof verify` explores, big ones, and those of documented bugs."""
 SIZE_MAX = 64
 FILE_BYTES_MAX = 1 << 20
 
 
 class Pinned(msgspec.Struct, forbid_unknown_fields=True):
-    """How many distinct states there are at this size; of a violated scenario, until the violation is met."""
+    """How many distinct states there are at this size; of a violated scenario, up to the level in which the violation is met.
+
+    What `size` does not name is as in the scenario.
+    """
 
     size: dict[str, int]
     states: int
 
 
+class Bug(msgspec.Struct, forbid_unknown_fields=True):
+    """A documented bug that the scenario must find. The control has its faults switched off, and these options set.
+
+    Where the bug is a fault's, `reference` is that of its declaration.
+    """
+
+    reference: str | None = None
+    control: dict[str, bool] = {}
+
+
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
-    """`size` are the arguments of the system's model; `--set` changes them."""
+    """`size` and `options` are the arguments of the system's model; `--set` changes them."""
 
     system: str
     expected: Verdict
@@ -37,6 +52,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     faults: list[str] = []
     property: str | None = None
     distinct: list[Pinned] = []
+    bug: Bug | None = None
 
     def pinned(self) -> int | None:
         """The count that is pinned for this size."""
@@ -47,39 +63,70 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
         faults = {"faults": self.faults} if self.faults else {}
         return SYSTEMS[self.system](**self.size, **self.options, **faults)
 
+    def control(self) -> Scenario:
+        """The same without the bug."""
+        assert self.bug is not None
+        options = self.options | self.bug.control
+        return msgspec.structs.replace(
+            self, expected=Verdict.HOLDS, property=None, distinct=[], faults=[], options=options, bug=None
+        )
 
-def shipped() -> list[Path]:
-    """The scenarios that come with the program."""
-    return sorted(FOLDER.glob("*.yaml"))
+
+def shipped(group: str = QUICK) -> list[Path]:
+    """The scenarios of a group that come with the program."""
+    return sorted((FOLDER / group).glob("*.yaml"))
 
 
 def load(name: str, settings: Iterable[str] = ()) -> Scenario:
     """A scenario that ships, or a file of one's own, with `KEY=VALUE` settings. InvalidInput names what is wrong."""
-    scenario = _read(FOLDER / f"{name}.yaml" if "/" not in name and not name.endswith((".yaml", ".yml")) else Path(name), name)
+    scenario = _read(_path(name), name)
     if scenario.system not in SYSTEMS:
         raise InvalidInput(name, None, f"system: expected one of {', '.join(SYSTEMS)}, got {scenario.system!r}")
     known = inspect.signature(SYSTEMS[scenario.system]).parameters
     sizes = {key: each.default for key, each in known.items() if type(each.default) is int}
-    options = [key for key, each in known.items() if type(each.default) is bool]
-    scenario.size = sizes | scenario.size | dict(map(_setting, settings))
+    options = {key: each.default for key, each in known.items() if type(each.default) is bool}
+    scenario.size = sizes | scenario.size
+    for each in scenario.distinct:
+        each.size = scenario.size | each.size
+    _require_known(name, "options", scenario.options, options)
+    if scenario.bug is not None:
+        _require_known(name, "bug.control", scenario.bug.control, options)
+    for setting in settings:
+        _set(scenario, setting, options)
+    _require_known(name, "size", scenario.size, sizes)
     for key, value in scenario.size.items():
-        if key not in sizes:
-            raise InvalidInput(name, None, f"size: expected {', '.join(sizes)}, got {key!r}")
         if not min(1, sizes[key]) <= value <= SIZE_MAX:
             raise InvalidInput(name, None, f"size.{key}: expected {min(1, sizes[key])} to {SIZE_MAX}, got {value}")
-    for key in scenario.options:
-        if key not in options:
-            raise InvalidInput(name, None, f"options: expected {', '.join(options) or 'none'}, got {key!r}")
     if scenario.faults and "faults" not in known:
         raise InvalidInput(name, None, f"faults: expected none for the system {scenario.system}")
     return scenario
 
 
-def _setting(text: str) -> tuple[str, int]:
+def _path(name: str) -> Path:
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return Path(name)
+    ships = [FOLDER / group / f"{name}.yaml" for group in GROUPS]
+    return next((path for path in ships if path.exists()), ships[0])
+
+
+def _require_known(name: str, field: str, given: Iterable[str], known: Iterable[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise InvalidInput(name, None, f"{field}: expected {', '.join(known) or 'none'}, got {key!r}")
+
+
+def _set(scenario: Scenario, text: str, options: Mapping[str, bool]) -> None:
+    """Change a size or an option. Counts are pinned for the options in the file."""
     key, equals, value = text.partition("=")
-    if not equals or not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise InvalidInput("--set", None, f"expected KEY=NUMBER, got {text!r}")
-    return key, int(value)
+    if equals and key in options and value in ("true", "false"):
+        if scenario.options.get(key, options[key]) != (value == "true"):
+            scenario.options = scenario.options | {key: value == "true"}
+            scenario.distinct = []
+    elif equals and key not in options and value.isascii() and value.isdigit() and len(value) < 10:
+        scenario.size[key] = int(value)
+    else:
+        expected = "true or false" if key in options else "a number"
+        raise InvalidInput("--set", None, f"expected KEY=VALUE with {expected}, got {text!r}")
 
 
 def _read(path: Path, name: str) -> Scenario:
@@ -87,7 +134,7 @@ def _read(path: Path, name: str) -> Scenario:
         with path.open("rb") as file:
             text = file.read(FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        known = ", ".join(each.stem for each in shipped())
+        known = ", ".join(each.stem for group in GROUPS for each in shipped(group))
         raise InvalidInput(name, None, f"expected a scenario's file, or one of {known}: {error}") from error
     if len(text) > FILE_BYTES_MAX:
         raise InvalidInput(name, None, f"expected at most {FILE_BYTES_MAX} bytes")

@@ -18,17 +18,22 @@ Local = Hashable
 
 
 class Network(Enum):
-    """How messages travel. All are unordered: any message under way may be the next to arrive."""
+    """How messages travel that are not handed over at once (`Message.synchronous`)."""
 
-    CONSUMED = "consumed"  # a message is delivered once for each time it was sent
-    KEPT = "kept"  # a message once sent stays deliverable for ever
+    CONSUMED = "consumed"  # unordered: any message may be the next to arrive, once for each time it was sent
+    KEPT = "kept"  # unordered, and a message once sent stays deliverable for ever
+    FIFO = "fifo"  # those from one component to another arrive in the order in which they were sent
 
 
 class Message(NamedTuple):
-    """A message to the component of index `to`; sender and contents are in `body`."""
+    """A message to the component of index `to`; sender and contents are in `body`.
+
+    A synchronous one is taken in the same step in which it is sent, like a call; who does not take it stops the whole step.
+    """
 
     to: int
     body: Hashable
+    synchronous: bool = False
 
 
 class Event(NamedTuple):
@@ -39,11 +44,23 @@ class Event(NamedTuple):
     costs: str | None = None
 
 
+class JointEvent(NamedTuple):
+    """What several components do at once, for example let time pass: for each component its event, None if it is not concerned.
+
+    It happens only if all of them can do their part. `System.events` does not offer the parts.
+    """
+
+    name: str
+    parts: tuple[Event | None, ...]
+    costs: str | None = None
+
+
 class Step(NamedTuple):
-    """A component's new local state, and the messages that it sends."""
+    """A component's new local state, the messages that it sends, and for coverage, the names of the branches taken."""
 
     state: Local
     sends: tuple[Message, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class System(Protocol):
@@ -76,30 +93,106 @@ class Property:
     components: int | None = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Recoverable:
+    """AG EF: from every reachable state for which `when` holds, one for which `goal` holds can be reached.
+
+    Both are given all local states. The way there takes none of the budgets in `without`: recovery that needs another crash is
+    none. (`messages_max` bounds the way, too.)
+    """
+
+    id: str
+    sentence: str
+    goal: Callable[..., bool]
+    when: Callable[..., bool] = lambda *_: True
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Eventually:
+    """Every fair run from a state for which `when` holds comes to one for which `goal` holds. Both are given all local states.
+
+    A run is fair if nothing of what follows is possible for ever and never happens: the delivery of one message, a joint event,
+    an event of one component unless its name is in `unfair` (a crash need not happen). In runs that take a budget for ever
+    nothing is claimed, and there are none.
+    """
+
+    id: str
+    sentence: str
+    goal: Callable[..., bool]
+    when: Callable[..., bool] = lambda *_: True
+    unfair: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Symmetry:
+    """Components that are interchangeable, and how to rename what refers to them.
+
+    `rename` is given a local state or a message's body and, for each component, its new number; components that are not among
+    the interchangeable ones keep theirs. A local state moves to the component of the new number.
+    """
+
+    components: tuple[int, ...]
+    rename: Callable[[Any, tuple[int, ...]], Any]
+
+
+class Taken(NamedTuple):
+    """One local step: who takes it, for which event or message, and the step."""
+
+    component: int
+    cause: Event | Message
+    step: Step
+
+
 class Action(NamedTuple):
-    """What leads from one state to the next: an event of a component, a message it receives, or what the network does."""
+    """What leads from one state to the next: an event, a joint event, a delivery, or what the network does.
+
+    `taken` are the local steps in the order in which they are taken, synchronous messages included; none if the network drops
+    or duplicates `message`.
+    """
 
     name: str
-    component: int
     message: Message | None
-    sends: tuple[Message, ...]
+    taken: tuple[Taken, ...]
+
+    @property
+    def component(self) -> int:
+        """Whose action it is: the first to take a step, or whose message the network has touched."""
+        if self.taken:
+            return self.taken[0].component
+        assert self.message is not None
+        return self.message.to
+
+    @property
+    def sends(self) -> tuple[Message, ...]:
+        """What is put under way."""
+        return tuple([message for each in self.taken for message in each.step.sends if not message.synchronous])
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """A system, the world it lives in, and what is asked of it.
 
-    `describe` names local states and messages for people. `record` makes the events of a Run from a way through the state space,
-    in the system's own vocabulary, so that its trace checker can judge them; without it they are the explorer's.
+    `budgets` say how often an event that costs one may happen; None is any number of times. `may_end` is given all local states
+    of a state without any successor, even outside the bounds; if it says no, that is a deadlock (None: nobody asks). `labels` are
+    all that steps may bear, so that what never happened can be told. `describe` names local states and messages for people.
+    `record` makes the events of a Run from a way through the state space, in the system's own vocabulary, so that its trace
+    checker can judge them; without it they are the explorer's.
     """
 
     system: System
     component_names: tuple[str, ...]
     network: Network = Network.CONSUMED
     messages_max: int = 8
-    budgets: Mapping[str, int] = field(default_factory=dict)
+    budgets: Mapping[str, int | None] = field(default_factory=dict)
+    joint_events: tuple[JointEvent, ...] = ()
+    symmetry: Symmetry | None = None
     always: tuple[Property, ...] = ()
     sometimes: tuple[Property, ...] = ()
+    may_end: Callable[..., bool] | None = None
+    recoverable: tuple[Recoverable, ...] = ()
+    eventually: tuple[Eventually, ...] = ()
+    labels: tuple[str, ...] = ()
     describe: Callable[[Any], str] = str
     record: Callable[[Sequence[Action]], Sequence[Struct]] | None = None
 

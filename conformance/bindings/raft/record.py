@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubeproof.conformance.bindings.raft.member import RESTART, Members, Panicked
+from kubeproof.conformance.explore import system
 from kubeproof.conformance.explore.system import Action, Local
 from kubeproof.conformance.simulation.recorder import Recorder
 from kubeproof.conformance.trace import raft_events
@@ -28,11 +29,11 @@ def record(members: Members, actions: Sequence[Action]) -> list[raft_events.Even
             continue
         if action.name == RESTART.name:
             recorder.observe("crash", component + 1, {"lost_writes": 0})
-        if message is not None:
-            step = traced.receive(component, states[component], message)
+        [(_, cause, _)] = action.taken
+        if isinstance(cause, system.Message):
+            step = traced.receive(component, states[component], cause)
         else:
-            event = next(each for each in traced.events(component, states[component]) if each.name == action.name)
-            step = traced.step(component, states[component], event)
+            step = traced.step(component, states[component], cause)
         assert step is not None
         states[component] = step.state
         if isinstance(step.state, Panicked):

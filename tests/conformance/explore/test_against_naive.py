@@ -9,8 +9,9 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubeproof.conformance.explore.counterexample import GlobalState, first_state, shortest, successors
+from kubeproof.conformance.explore.counterexample import shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
+from kubeproof.conformance.explore.plain import GlobalState, first_state, successors
 from kubeproof.conformance.explore.system import Event, Message, Model, Network, Property, Step
 from kubeproof.conformance.limits import Limits
 

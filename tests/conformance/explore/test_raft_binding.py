@@ -12,8 +12,9 @@ from kubeproof.conformance.bindings import raft
 from kubeproof.conformance.bindings.raft.member import CAMPAIGN, RESTART, Members, Running
 from kubeproof.conformance.bindings.raft.model import ALWAYS
 from kubeproof.conformance.bindings.raft.record import record
-from kubeproof.conformance.explore.counterexample import first_state, shortest, successors
+from kubeproof.conformance.explore.counterexample import shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
+from kubeproof.conformance.explore.plain import first_state, successors
 from kubeproof.conformance.explore.system import Action, Local, Model, Property
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.trace.raft import RaftChecker, Violation
