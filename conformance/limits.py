@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class LimitReached(Exception):
@@ -23,11 +31,12 @@ class Limits:
         """Raise LimitReached if a limit is exceeded. Costs some microseconds: call it every few hundred events."""
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise LimitReached(f"time limit of {self._time_limit_s:g} s reached")
-        if self._memory_limit_mb is not None and _resident_mb() > self._memory_limit_mb:
+        if self._memory_limit_mb is not None and resident_mb() > self._memory_limit_mb:
             raise LimitReached(f"memory limit of {self._memory_limit_mb:g} MB reached")
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
+    """The resident size of this process in MiB."""
     try:
         with open("/proc/self/statm", "rb") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize() / 2**20

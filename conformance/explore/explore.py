@@ -4,56 +4,136 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from kubeproof.conformance.explore.counterexample import shortest
+from kubeproof.conformance.explore import known_steps, liveness, recorded, saving
+from kubeproof.conformance.explore.checkpoint import EVERY_S, Checkpoint
+from kubeproof.conformance.explore.counterexample import Way, shortest, way_to
 from kubeproof.conformance.explore.explorer import Broken, Exploration
-from kubeproof.conformance.explore.plain import GlobalState
 from kubeproof.conformance.explore.scenario import Scenario, load
-from kubeproof.conformance.explore.system import Action, Model
+from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.limits import LimitReached, Limits
 from kubeproof.conformance.trace import check_file
-from kubeproof.conformance.trace.run import Event, Header, write_run
-from kubeproof.conformance.verdict import Result, Verdict
+from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 
 NOT_AS_PINNED = "pinned_count"
 NOT_WITNESSED = "sometimes"
 
 
-def explore(name: str, settings: Iterable[str], limits: Limits) -> Result:
-    """Explore a scenario. The verdict is about the system; whether it is the expected one, `as_expected` tells."""
+@dataclass(frozen=True, slots=True)
+class How:
+    """How to search: with `threads`, telling whole states apart (`exact`), saving the state in a folder (`checkpoint`).
+
+    `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time.
+    """
+
+    threads: int = 1
+    exact: bool = False
+    checkpoint: Path | None = None
+    checkpoint_every_s: float = EVERY_S
+    progress: Callable[[Exploration], object] | None = None
+    keeps_steps: bool = False
+
+
+class Violation(NamedTuple):
+    """A property that does not hold, and the way that shows it.
+
+    What must never be is shown by its last state. What must be possible or must happen is shown by what comes no more: in a run
+    that goes round `loop` for ever, or from the last state on.
+    """
+
+    property: str
+    sentence: str
+    way: Way
+    loop: Way
+    is_safety: bool
+
+
+def explore(name: str, settings: Iterable[str], limits: Limits, how: How = How()) -> Result:
+    """Explore a scenario of this name. The verdict is about the system; whether it is the expected one, `as_expected` tells."""
+    return explore_scenario(name, load(name, settings), limits, how)
+
+
+def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = How()) -> Result:
+    """Explore a scenario, which the result calls by this name."""
     begun = time.perf_counter()
-    scenario = load(name, settings)
     model = scenario.model()
-    exploration = Exploration(model, limits)
+    key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults)
+    checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
+    exploration = _exploration(name, model, limits, how, checkpoint)
+    resumed = checkpoint is not None and checkpoint.resume(exploration)
+    recalled = known_steps.recall(key, exploration.steps) if how.keeps_steps and not resumed else 0
     details: dict[str, object] = {"complete": False, "counterexample": None, "steps": None}
     verdict, broken, message = Verdict.HOLDS, None, ""
     try:
-        exploration.run()
-        details["complete"] = True
-        verdict, broken, message = _outcome(scenario, model, exploration)
-    except Broken as found:
-        verdict, broken = Verdict.VIOLATED, found.property.id
-        steps = shortest(model, limits)
-        message = f"{found.property.sentence} Not so after {len(steps)} steps."
-        path = _write(name, scenario, model, steps)
-        details |= {"steps": len(steps), "counterexample": path, "evidence": _evidence(path, model, steps)}
+        violation = _explore(exploration, limits)
+        if violation is None:
+            details["complete"] = True
+            verdict, broken, message = _outcome(scenario, exploration)
+        else:
+            verdict, broken = Verdict.VIOLATED, violation.property
+            message = f"{violation.sentence} Not so after {len(violation.way)} steps."
+            details |= _evidence(name, scenario, model, violation)
     except LimitReached as limit:
         verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
-    details |= _figures(exploration)
+    details |= _figures(exploration) | {"resumed": resumed, "local_steps": exploration.steps.computed - recalled}
+    if checkpoint is not None and verdict is not Verdict.UNKNOWN:
+        checkpoint.forget()
+    if how.keeps_steps and exploration.steps.computed > recalled:
+        known_steps.keep(key, exploration.steps)
     as_pinned = scenario.pinned() in (None, exploration.statistics.distinct)
     as_expected = as_pinned and verdict is scenario.expected and broken == scenario.property
     details |= {"expected": scenario.expected.value, "as_expected": as_expected}
     return Result(name, "exploration", verdict, broken, message, time.perf_counter() - begun, details)
 
 
-def _outcome(scenario: Scenario, model: Model, exploration: Exploration) -> tuple[Verdict, str | None, str]:
+def _exploration(name: str, model: Model, limits: Limits, how: How, checkpoint: Checkpoint | None) -> Exploration:
+    if model.symmetry is not None and (how.exact or model.eventually):
+        reason = "whole states are kept" if how.exact else "fair runs are looked for"
+        raise InvalidInput(name, None, f"expected no symmetry, as {reason} among all states: set symmetry=false")
+
+    def level_is_done(exploration: Exploration) -> None:
+        if checkpoint is not None:
+            checkpoint.level_is_done(exploration)
+        if how.progress is not None:
+            how.progress(exploration)
+
+    numbered = bool(model.recoverable or model.eventually)
+    return Exploration(model, limits, threads=how.threads, numbered=numbered, exact=how.exact, progress=level_is_done)
+
+
+def _explore(exploration: Exploration, limits: Limits) -> Violation | None:
+    """Explore everything, then ask about what must be possible and what must happen."""
+    model = exploration.model
+    try:
+        exploration.run()
+    except Broken as broken:
+        numbered = exploration.stored is not None
+        wrong, way = (broken.property, way_to(exploration, broken.state)) if numbered else shortest(model, limits)
+        return Violation(wrong.id, wrong.sentence, way, [], wrong in model.always)
+    for possible in model.recoverable:
+        limits.check()
+        stuck = liveness.unrecoverable(exploration, possible)
+        if stuck is not None:
+            return Violation(possible.id, possible.sentence, stuck, [], False)
+    for certain in model.eventually:
+        limits.check()
+        lasso = liveness.never(exploration, certain)
+        if lasso is not None:
+            return Violation(certain.id, certain.sentence, lasso.way, lasso.loop, False)
+    return None
+
+
+def _outcome(scenario: Scenario, exploration: Exploration) -> tuple[Verdict, str | None, str]:
     """All states hold: is the search also as big as it was, and did it see what it must see?"""
     pinned, distinct = scenario.pinned(), exploration.statistics.distinct
     if pinned not in (None, distinct):
         return Verdict.VIOLATED, NOT_AS_PINNED, f"expected {pinned} distinct states at this size, found {distinct}"
-    missed = [each.id for each in model.sometimes if each.id not in exploration.witnessed]
+    missed = [each.id for each in exploration.model.sometimes if each.id not in exploration.witnessed]
     if missed:
         return Verdict.VIOLATED, NOT_WITNESSED, f"never seen: {', '.join(missed)}"
     return Verdict.HOLDS, None, ""
@@ -61,52 +141,38 @@ def _outcome(scenario: Scenario, model: Model, exploration: Exploration) -> tupl
 
 def _figures(exploration: Exploration) -> dict[str, object]:
     statistics = exploration.statistics
+    events, labels = exploration.coverage()
     return {
         "distinct": statistics.distinct,
         "generated": statistics.generated,
         "depth": statistics.depth,
         "outside": statistics.outside,
         "ends": statistics.ends,
-        "local_steps": exploration.steps.computed,
+        "budgets": dict(exploration.model.budgets),
         "witnessed": exploration.witnessed,
-        "collision_probability": statistics.distinct**2 / 2**65,
+        "events": dict(events),
+        "labels": dict(labels),
+        "never": _never(events) + _never(labels),
+        "collision_probability": exploration.collision_probability(),
     }
+
+
+def _never(counts: Counter[str]) -> list[str]:
+    return sorted(name for name, count in counts.items() if not count)
 
 
 # ---- the counterexample
 
 
-def _write(name: str, scenario: Scenario, model: Model, steps: list[tuple[Action, GlobalState]]) -> str:
-    """Keep the counterexample as a Run."""
+def _evidence(name: str, scenario: Scenario, model: Model, violation: Violation) -> dict[str, object]:
+    """Keep the way as a Run, which the trace checker must reject if it shows what must never be, and accept otherwise."""
     path = Path(tempfile.mkdtemp(prefix="kubeproof-")) / f"{Path(name).stem}.ndjson"
-    header = Header(system=scenario.system, source=f"kubeproof explore {name}", options=dict(scenario.size))
-    recorded = None if model.record is None else model.record([action for action, _ in steps])
+    way = [*violation.way, *violation.loop]
     with path.open("wb") as file:
-        write_run(file, header, recorded or [_event(model, action, state) for action, state in steps])
-    if recorded:
+        recorded.write(file, f"kubeproof explore {name}", scenario, model, way)
+    if model.record is not None:
+        wanted = Verdict.VIOLATED if violation.is_safety else Verdict.HOLDS
         judged = check_file(str(path), "run", Limits())
-        assert judged.verdict is Verdict.VIOLATED, f"the trace checker accepts the counterexample {path}"
-    return str(path)
-
-
-def _event(model: Model, action: Action, state: GlobalState) -> Event:
-    message = action.message
-    return Event(
-        action=action.name,
-        actor=model.component_names[action.component],
-        state={"local": model.describe(state.locals[action.component])},
-        args={"sends": [f"{model.component_names[sent.to]}: {model.describe(sent.body)}" for sent in action.sends]},
-        message=None if message is None else {"body": model.describe(message.body)},
-    )
-
-
-def _evidence(path: str, model: Model, steps: list[tuple[Action, GlobalState]]) -> list[dict[str, object]]:
-    return [
-        {"file": path, "line": None, "what": f"{number}. {_sentence(model, action, state)}"}
-        for number, (action, state) in enumerate(steps, 1)
-    ]
-
-
-def _sentence(model: Model, action: Action, state: GlobalState) -> str:
-    taken = "" if action.message is None else f" {model.describe(action.message.body)}"
-    return f"{model.component_names[action.component]}: {action.name}{taken} -> {model.describe(state.locals[action.component])}"
+        assert judged.verdict is wanted, f"the trace checker says {judged.verdict} of the counterexample {path}: {judged.message}"
+    evidence = [{"file": str(path), "line": None, "what": what} for what in recorded.sentences(model, way)]
+    return {"steps": len(violation.way), "loop": len(violation.loop), "counterexample": str(path), "evidence": evidence}

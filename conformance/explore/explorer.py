@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import combinations
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 import numpy as np
 
-from kubeproof.conformance.explore import kernel
-from kubeproof.conformance.explore.kernel import Batch, Found, Ints, Numbers, Words
+from kubeproof.conformance.explore import rows
+from kubeproof.conformance.explore.asking import Askers
+from kubeproof.conformance.explore.frontier import PIECE, Chunks, Frontier, Store
+from kubeproof.conformance.explore.hashing import Ints, Numbers
 from kubeproof.conformance.explore.local_steps import LocalSteps
-from kubeproof.conformance.explore.system import Model, Property
+from kubeproof.conformance.explore.saving import Saved
+from kubeproof.conformance.explore.seen import Seen
+from kubeproof.conformance.explore.system import Local, Model, Property
+from kubeproof.conformance.explore.tables import StepTable
+from kubeproof.conformance.explore.worker import FOUND_AT_ONCE, Question, Report, Task, Worker
 from kubeproof.conformance.limits import LimitReached, Limits
 
-ROWS_AT_ONCE = 1 << 16
-FOUND_AT_ONCE = 1 << 17
-MISSING_AT_ONCE = 1 << 11
-JUDGED_AT_ONCE = 1 << 12
+TASKS_AT_ONCE = 8
+"""Of each worker, before tables may grow."""
 
-Level = list[tuple[Ints, Words]]
-"""The states of one depth, in chunks: rows and fingerprints."""
+DEADLOCK = Property("deadlock", "Where nothing can happen any more, the system has come to its end.", lambda: False)
 
 
 class Broken(Exception):
-    """An `always` property does not hold in a state; `index` is the state's number in the level under way."""
+    """A property does not hold in a state; `state` is its number, if states are numbered."""
 
-    def __init__(self, broken: Property, depth: int, index: int) -> None:
+    def __init__(self, broken: Property, depth: int, state: int) -> None:
         super().__init__(broken.id)
         self.property = broken
         self.depth = depth
-        self.index = index
+        self.state = state
 
 
 @dataclass(slots=True)
@@ -46,161 +51,227 @@ class Statistics:
 
 
 class Exploration:
-    """One breadth-first search. `observe` is given each level with the numbers of the states' parents in the level before."""
+    """One breadth-first search, by `threads` workers.
 
-    def __init__(self, model: Model, limits: Limits, observe: Callable[[Level, list[Numbers]], object] | None = None) -> None:
+    `numbered`: one worker keeps all rows, in the order in which they were found, with where each comes from (`stored`) and every
+    edge (`edges`). `exact`: rows that share a fingerprint are told apart; without it they would count as one state.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        limits: Limits,
+        *,
+        threads: int = 1,
+        numbered: bool = False,
+        exact: bool = False,
+        progress: Callable[[Exploration], object] | None = None,
+    ) -> None:
+        numbered = numbered or exact
+        if exact and model.symmetry is not None:
+            raise ValueError("whole states are kept of all states, not only of one in each orbit")
         self.model = model
         self.steps = LocalSteps(model)
+        self._askers = Askers(model.system, self.steps.parts, threads)
         self.statistics = Statistics()
         self.witnessed: dict[str, int] = {}
+        self.stored: Store | None = None
         self._limits = limits
-        self._observe = observe
+        self._progress = progress
         self._components = len(model.component_names)
-        self._world = self.steps.world(self._components)
-        self._seen: Words = np.zeros(1 << 16, np.uint64)
-        self._states = 1
-        self._totals = np.zeros(3, np.int64)
-        self._batch = _empty_batch(model)
         width = self._components + 1 + model.messages_max
-        self._found = Found(
-            np.empty((FOUND_AT_ONCE, width), np.int32), np.empty(FOUND_AT_ONCE, np.uint64), np.empty(FOUND_AT_ONCE, np.int64)
-        )
-        self._missing = np.empty((MISSING_AT_ONCE, 2), np.int32)
-        sizes = dict.fromkeys(each.components for each in (*model.always, *model.sometimes))
-        self._judges = [_Judge(model, size) for size in sizes]
+        world = self.steps.world(numbered=numbered, exact=exact)
+        self._world = world
+        self._properties = _by_size(model.always, self._components)
+        self._witnesses = _by_size(model.sometimes, self._components)
+        sizes = self._sizes()
+        self._workers = [Worker(number, model, world, sizes) for number in range(1 if numbered else threads)]
+        self._seen = Seen(numbered=numbered)
+        self._frontier: Frontier
+        if numbered:
+            self._frontier = self.stored = Store(width)
+        else:
+            self._frontier = Chunks(width, len(self._workers))
+        self._broken: Broken | None = None
+
+    @property
+    def edges(self) -> tuple[Ints, Ints, Ints]:
+        """Of numbered states: from where, to where, and what happens (tables.py)."""
+        edges = self._workers[0].edges
+        count = int(edges.counts[0])
+        return edges.source[:count], edges.target[:count], edges.via[:count]
+
+    @property
+    def ended(self) -> list[int]:
+        """Of numbered states: those without any successor."""
+        return self._workers[0].ended
+
+    def coverage(self) -> tuple[Counter[str], Counter[str]]:
+        """How often each kind of event, and each label of a step, was taken."""
+        return self.steps.coverage(self._taken())
+
+    def _taken(self) -> Numbers:
+        taken = np.zeros(max(len(worker.taken) for worker in self._workers), np.int64)
+        for worker in self._workers:
+            taken[: len(worker.taken)] += worker.taken
+        return taken
+
+    def _totals(self) -> Numbers:
+        totals: Numbers = np.sum([worker.totals for worker in self._workers], axis=0)
+        return totals
+
+    def collision_probability(self) -> float:
+        """The probability that some two states share a fingerprint, at most; whole states are told apart for certain."""
+        return 0.0 if self._world.exact else self.statistics.distinct**2 / 2**65
 
     def run(self) -> None:
-        """Explore everything. Raises Broken at the first state that breaks a property, or LimitReached."""
-        level = self._first_level()
-        parents: list[Numbers] = [np.full(1, -1, np.int64)]
-        while True:
-            self._enter(level, parents)
-            level, parents = self._next_level(level)
-            if not level:
-                return
-            self.statistics.depth += 1
+        """Explore everything. Raises Broken behind the first level in which a property does not hold, or LimitReached."""
+        if not self.statistics.distinct:
+            self._begin()
+        with ThreadPoolExecutor(len(self._workers)) as executor, self._askers:
+            self._turn()
+            while self._expand_level(executor):
+                self._turn()
+        self._raise_broken()
 
-    def _first_level(self) -> Level:
-        row = np.full((1, self._found.rows.shape[1]), -1, np.int32)
-        word = np.uint64(0)
-        with np.errstate(over="ignore"):
-            for component, state in enumerate(self.model.system.initial()):
-                row[0, component] = self.steps.local_id(component, state)
-                word += kernel.local_word(np.int64(row[0, component]))
-            row[0, self._components] = self.steps.first_budget
-            word += kernel.budget_word(np.int64(self.steps.first_budget))
-        self._seen[int(kernel.mix(word)) & (len(self._seen) - 1)] = word
-        return [(row, np.array([word], np.uint64))]
+    def export(self) -> Saved:
+        """All that the search knows, between two levels."""
+        steps = self.steps.export()
+        arrays = {f"steps{name}": array for name, array in steps.arrays.items()}
+        arrays |= {"words": self._seen.words, "numbers": self._seen.numbers, "taken": self._taken(), "totals": self._totals()}
+        arrays |= self._workers[0].export() | self._frontier.export()
+        return Saved(arrays, {"steps": dict(steps.values), "statistics": asdict(self.statistics), "witnessed": self.witnessed})
 
-    def _enter(self, level: Level, parents: list[Numbers]) -> None:
-        states = sum(len(rows) for rows, _ in level)
-        self.statistics.distinct += states
-        self.statistics.levels.append(states)
-        if self._observe is not None:
-            self._observe(level, parents)
-        before = 0
-        for rows, _ in level:
-            for judge in self._judges:
-                self._judge(judge, rows, before)
-            before += len(rows)
+    def restore(self, saved: Saved) -> None:
+        """Go on with what was exported by a search of the same model in the same way; `run` does the rest."""
+        arrays, values = saved
+        steps = {name.removeprefix("steps"): array for name, array in arrays.items() if name.startswith("steps")}
+        self.steps.restore(Saved(steps, values["steps"]))
+        self.statistics = Statistics(**values["statistics"])
+        self._seen.restore(arrays["words"], arrays["numbers"])
+        self._frontier.restore(arrays)
+        self._workers[0].restore(arrays)
+        self.witnessed = dict(values["witnessed"])
+        for size, witnesses in self._witnesses.items():
+            self._witnesses[size] = [each for each in witnesses if each.id not in self.witnessed]
+        for worker in self._workers:
+            worker.ask_about(self._sizes())
 
-    def _judge(self, judge: _Judge, rows: Ints, before: int) -> None:
-        for index, columns in judge.unjudged(rows):
-            self._limits.check()
-            states = [self.steps.locals[local][1] for local in rows[index, columns].tolist()]
-            for each in judge.always:
+    def _begin(self) -> None:
+        room = self._frontier.room(0, 1)
+        row = room.rows[:1]
+        row[:] = -1
+        for component, state in enumerate(self.model.system.initial()):
+            row[0, component] = self.steps.local_id(component, state)
+        row[0, self._components] = self.steps.first_budget
+        room.parents[0] = -1
+        rows.note_first(self._world, self.steps.table(), row[0], self._seen.words, self._seen.numbers)
+        self._frontier.keep(0, 1)
+        self.statistics.distinct = 1
+        self.statistics.levels.append(1)
+        self._answer(self._workers[0].first(row))
+
+    def _turn(self) -> None:
+        """Go to the next level. Its states were judged when they were found."""
+        self._raise_broken()
+        self._frontier.turn()
+        if self._progress is not None:
+            self._progress(self)
+
+    def _raise_broken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+    def _expand_level(self, executor: ThreadPoolExecutor) -> bool:
+        """Whether it leads to new states."""
+        self.statistics.levels.append(0)
+        every_row = np.arange(PIECE, dtype=np.int32)
+        pieces = iter(self._frontier.pieces())
+        while tasks := [
+            Task(piece, every_row[: len(piece.rows)]) for piece in islice(pieces, TASKS_AT_ONCE * len(self._workers))
+        ]:
+            while tasks:
+                tasks = self._round(executor, tasks)
+        if not self.statistics.levels[-1]:
+            self.statistics.levels.pop()
+            return False
+        self.statistics.depth += 1
+        return True
+
+    def _round(self, executor: ThreadPoolExecutor, tasks: list[Task]) -> list[Task]:
+        """Have the workers do some tasks. Returns what is left to do, now that missing steps are known."""
+        self._limits.check()
+        self._seen.make_room(self.statistics.distinct + 2 * FOUND_AT_ONCE * len(tasks))
+        steps = self.steps.table()
+        waiting = deque(tasks)
+        if len(self._workers) == 1:
+            reports = self._work(self._workers[0], waiting, steps)
+        else:
+            shares = executor.map(lambda worker: self._work(worker, waiting, steps), self._workers)
+            reports = [report for share in shares for report in share]
+        for report in reports:
+            self.statistics.distinct += report.found
+            self.statistics.levels[-1] += report.found
+            self._answer(report.questions)
+            self._answer_ends(report.ends)
+        self.steps.learn(list(dict.fromkeys(pair for report in reports for pair in report.missing)), self._askers)
+        self.statistics.generated, self.statistics.outside, self.statistics.ends = self._totals().tolist()
+        return [task for report in reports for task in report.left]
+
+    def _work(self, worker: Worker, waiting: deque[Task], steps: StepTable) -> list[Report]:
+        reports = []
+        while waiting:
+            try:
+                task = waiting.popleft()
+            except IndexError:  # another worker has taken the last one
+                break
+            reports.append(worker.expand(task, steps, self._seen, self._frontier))
+        return reports
+
+    # ---- what must hold
+
+    def _sizes(self) -> list[int]:
+        """Of how many local states there is still something to be asked."""
+        return [size for size in range(self._components + 1) if self._properties[size] or self._witnesses[size]]
+
+    def _answer(self, questions: Iterable[Question]) -> None:
+        depth = len(self.statistics.levels) - 1
+        for locals_, state in questions:
+            states = self._states(locals_)
+            for each in self._properties[len(locals_)]:
                 if not each.holds(*states):
-                    raise Broken(each, self.statistics.depth, before + index)
-            for each in judge.sometimes:
-                if each.id not in self.witnessed and each.holds(*states):
-                    self.witnessed[each.id] = self.statistics.depth
+                    self._break(each, depth, state)
+            for each in self._witnesses[len(locals_)]:
+                if each.holds(*states):
+                    self._witness(each, len(locals_), depth)
 
-    def _next_level(self, level: Level) -> tuple[Level, list[Numbers]]:
-        found: Level = []
-        parents: list[Numbers] = []
-        before = 0
-        for rows, fingerprints in level:
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                chunk = rows[start : start + ROWS_AT_ONCE]
-                self._learn(chunk)
-                for count in self._expand(chunk, fingerprints[start : start + ROWS_AT_ONCE]):
-                    if count:
-                        found.append((self._found.rows[:count].copy(), self._found.fingerprints[:count].copy()))
-                        parents.append(self._found.parents[:count] + (before + start))
-            before += len(rows)
-        self.statistics.generated, self.statistics.outside, self.statistics.ends = map(int, self._totals)
-        return found, parents
+    def _witness(self, witness: Property, size: int, depth: int) -> None:
+        self.witnessed[witness.id] = depth
+        self._witnesses[size] = [each for each in self._witnesses[size] if each is not witness]
+        for worker in self._workers:
+            worker.ask_about(self._sizes())
 
-    def _learn(self, rows: Ints) -> None:
-        """Have the system compute the local steps that these rows need."""
-        looked_at = 0
-        while looked_at < len(rows):
-            self._limits.check()
-            self.steps.reserve(len(self._missing))
-            count, more = kernel.find_missing(rows[looked_at:], self._components, self.steps.table(), self._missing)
-            self.steps.learn(self._missing[:count])
-            looked_at += more
+    def _answer_ends(self, ends: Iterable[Question]) -> None:
+        for locals_, state in ends:
+            assert self.model.may_end is not None
+            if not self.model.may_end(*self._states(locals_)):
+                self._break(DEADLOCK, self.statistics.depth, state)
 
-    def _expand(self, rows: Ints, fingerprints: Words) -> Iterator[int]:
-        """Visit the successors of these rows; each time the new states are in `_found`, as many as this says."""
-        start = 0
-        table = self.steps.table()
-        while start < len(rows):
-            self._limits.check()
-            self._make_room()
-            count, start = kernel.expand(
-                self._world, rows, fingerprints, start, table, self._batch, self._seen, self._found, self._totals
-            )
-            self._states += count
-            yield count
+    def _states(self, locals_: Iterable[int]) -> list[Local]:
+        return [self.steps.locals[local][1] for local in locals_]
 
-    def _make_room(self) -> None:
-        """Keep the table of fingerprints at most two thirds full."""
-        while 3 * (self._states + FOUND_AT_ONCE) > 2 * len(self._seen):
-            larger = np.zeros(2 * len(self._seen), np.uint64)
-            kernel.copy_seen(self._seen, larger)
-            self._seen = larger
+    def _break(self, broken: Property, depth: int, state: int) -> None:
+        """Of several violations the one that is met first counts."""
+        if self._broken is None or (depth, state) < (self._broken.depth, self._broken.state):
+            self._broken = Broken(broken, depth, state)
 
 
-class _Judge:
-    """Finds the combinations of so many local states that the properties have not been asked about yet."""
-
-    def __init__(self, model: Model, size: int | None) -> None:
-        self.always = [each for each in model.always if each.components == size]
-        self.sometimes = [each for each in model.sometimes if each.components == size]
-        components = range(len(model.component_names))
-        chosen = combinations(components, len(components) if size is None else size)
-        self._combinations = [np.array(each, np.int64) for each in chosen]
-        self._keys = np.zeros(1 << 13, np.uint64)
-        self._values = np.zeros(1 << 13, np.int32)
-        self._known = 0
-        self._found = np.empty(JUDGED_AT_ONCE, np.int64)
-
-    def unjudged(self, rows: Ints) -> Iterator[tuple[int, Numbers]]:
-        """Rows in which a combination of local states occurs for the first time, and the columns that it stands in."""
-        for columns in self._combinations:
-            looked_at = 0
-            while looked_at < len(rows):
-                self._reserve()
-                count, more = kernel.unjudged(rows[looked_at:], columns, self._keys, self._values, self._found)
-                self._known += count
-                for index in self._found[:count].tolist():
-                    yield looked_at + index, columns
-                looked_at += more
-
-    def _reserve(self) -> None:
-        if 2 * (self._known + len(self._found)) > len(self._keys):
-            keys, values = np.zeros(2 * len(self._keys), np.uint64), np.zeros(2 * len(self._keys), np.int32)
-            kernel.copy_table(self._keys, self._values, keys, values)
-            self._keys, self._values = keys, values
+def _by_size(properties: Iterable[Property], components: int) -> dict[int, list[Property]]:
+    """Properties by how many local states they are given."""
+    by_size: dict[int, list[Property]] = defaultdict(list)
+    for each in properties:
+        by_size[components if each.components is None else each.components].append(each)
+    return by_size
 
 
-def _empty_batch(model: Model) -> Batch:
-    """Room for a batch and the successors of one more row: events, and for each message its delivery, loss and duplicate."""
-    most = kernel.BATCH + kernel.EVENTS_MAX * len(model.component_names) + 3 * model.messages_max
-    component, step, taken, doubled, budget = (np.empty(most, np.int32) for _ in range(5))
-    word, glance = np.empty(most, np.uint64), np.empty(most, np.uint64)
-    return Batch(np.empty(most, np.int64), component, step, taken, doubled, budget, word, glance)
-
-
-__all__ = ["Broken", "Exploration", "LimitReached", "Statistics"]
+__all__ = ["DEADLOCK", "Broken", "Exploration", "LimitReached", "Statistics"]

@@ -1,443 +1,458 @@
 """The inner loop: global states as rows of integers, a successor as a few table look-ups and additions.
 
 A row holds the id of each component's local state, the id of what is left of the budgets, and the ids of the messages under
-way in ascending order, padded with -1. Its fingerprint is the sum (modulo 2**64) of one mixed word for each of them, so that of
-a successor is the old one less what has gone plus what has come; rows are only built for states that are new. Look-ups in the
-table of fingerprints are made in batches, first all reads and then all decisions, so that cache misses overlap.
+way, padded with -1: in ascending order, or on FIFO links by link and age. Its fingerprint is made of the sum (modulo 2**64) of
+one word for each of them, so that of a successor is the old one less what has gone plus what has come; under symmetry it is the
+least of those of all renamed images. Rows are only built for states that are new. Look-ups in the table of fingerprints are made
+in batches, first all reads and then all decisions, so that cache misses overlap.
 
-Only typed integers may reach the hash functions: a Python integer would turn an unsigned key into a float.
+Local steps that are not known yet are asked for, and their row waits.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int32]
-Numbers = NDArray[np.int64]
-Words = NDArray[np.uint64]
-
-BATCH = 128
-# Of one local state; the batch has room for the successors of a row in which all components have so many.
-EVENTS_MAX = 64
-NOT_ENABLED = 0
-MISSING = -1
-ASKED = -2
-
-
-class World(NamedTuple):
-    """What is the same for all rows. Costs are columns of `StepTable.after_cost`, -1 for what never happens."""
-
-    components: int
-    kept: bool
-    drop_cost: int
-    duplicate_cost: int
-
-
-class StepTable(NamedTuple):
-    """The local steps that are known, by number; 0 is the step that is not enabled.
-
-    Of a local state, in `events`: where its own steps begin in `event_steps` (or MISSING), and how many there are. Of a message:
-    `destination`. Of a local state and a message: the step, in the hash table `keys`, `values`. Of a step, in `steps`: the new
-    local state, where its messages begin in `sends`, how many there are, and its cost; its `word` is that of the new state,
-    together with those of the messages unless they are kept. `after_cost[budget, cost]` is the budget that is left, -1 if there
-    is none.
-    """
-
-    events: Ints
-    event_steps: Ints
-    destination: Ints
-    keys: Words
-    values: Ints
-    steps: Ints
-    sends: Ints
-    word: Words
-    after_cost: Ints
-
-
-STATE, FIRST_SENT, SENT_COUNT, COST = range(4)
+from kubeproof.conformance.explore.hashing import MISSING, add_key, compiled, inlined, look_up, pair_key
+from kubeproof.conformance.explore.rows import (
+    INCOMPLETE,
+    OUTSIDE,
+    REACHED,
+    ask,
+    contains,
+    copy_without,
+    end_of,
+    fingerprint,
+    fingerprint_of,
+    insert,
+    pad,
+    sum_of,
+    take_chain,
+)
+from kubeproof.conformance.explore.seen import find_or_add, first_slot
+from kubeproof.conformance.explore.tables import (
+    BATCH,
+    CHANGED_MANY,
+    COST,
+    ENDS,
+    FIRST_SENT,
+    NOT_ENABLED,
+    PAIRS,
+    ROWS,
+    SENT_COUNT,
+    SIMPLE,
+    STATE,
+    UNCHANGED,
+    VIA_DROP,
+    VIA_DUPLICATE,
+    VIA_JOINT,
+    Asked,
+    Asks,
+    Batch,
+    Edges,
+    Found,
+    StepTable,
+    World,
+)
 
 
-class Batch(NamedTuple):
-    """Successors whose fingerprints are about to be looked up.
-
-    `taken` is the place of the message that is consumed or lost, `doubled` the message that is added once more; -1 for none.
-    `glance` is what stood in the table's first slot.
-    """
-
-    row: Numbers
-    component: Ints
-    step: Ints
-    taken: Ints
-    doubled: Ints
-    budget: Ints
-    word: Words
-    glance: Words
-
-
-class Found(NamedTuple):
-    """New states: rows, fingerprints, and the number of the row that each comes from."""
-
-    rows: Ints
-    fingerprints: Words
-    parents: Numbers
-
-
-_ONE = np.uint64(1)
-
-# Nothing here allocates. Without reference counts (`_nrt`), which are atomic and stood in the way at every access to an array of
-# a tuple, the loop is twice as fast; functions that are inlined need not copy those tuples.
-_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
-_compiled: Any = njit(**_OPTIONS)
-_inlined: Any = njit(**_OPTIONS, inline="always")
-
-
-@_inlined
-def mix(word: Any) -> Any:
-    """MurmurHash3's finalizer: a bijection of 64-bit words in which every bit depends on every other."""
-    word ^= word >> np.uint64(33)
-    word *= np.uint64(0xFF51AFD7ED558CCD)
-    word ^= word >> np.uint64(33)
-    word *= np.uint64(0xC4CEB9FE1A85EC53)
-    return word ^ (word >> np.uint64(33))
-
-
-@_inlined
-def local_word(local: Any) -> Any:
-    """The word of a local state; ids differ between components."""
-    return mix(np.uint64(local) + _ONE)
-
-
-@_inlined
-def message_word(message: Any) -> Any:
-    """The word of a message under way."""
-    return mix((_ONE << np.uint64(40)) | np.uint64(message))
-
-
-@_inlined
-def budget_word(budget: Any) -> Any:
-    """The word of what is left of the budgets."""
-    return mix((np.uint64(2) << np.uint64(40)) | np.uint64(budget))
-
-
-@_inlined
-def pair_key(local: Any, other: Any) -> Any:
-    """The key of two ids, never 0."""
-    return (np.uint64(local + 1) << np.uint64(32)) | np.uint64(other + 1)
-
-
-@_inlined
-def look_up(keys: Any, values: Any, key: Any) -> Any:
-    """The value of a key, MISSING if it is not there."""
-    mask = np.uint64(keys.shape[0] - 1)
-    slot = mix(key) & mask
-    while keys[slot] != 0:
-        if keys[slot] == key:
-            return values[slot]
-        slot = (slot + _ONE) & mask
-    return np.int32(MISSING)
-
-
-@_compiled
-def put(keys: Any, values: Any, key: Any, value: Any) -> Any:
-    """Set a value; whether the key is new. The table must have room."""
-    mask = np.uint64(keys.shape[0] - 1)
-    slot = mix(key) & mask
-    while keys[slot] != 0 and keys[slot] != key:
-        slot = (slot + _ONE) & mask
-    new = keys[slot] == 0
-    keys[slot] = key
-    values[slot] = value
-    return new
-
-
-@_compiled
-def step_word(state: int, sends: Any) -> Any:
-    """The word of a step that leads to this local state and sends these messages."""
-    word = local_word(state)
-    for message in sends:
-        word += message_word(message)
-    return word
-
-
-@_compiled
-def put_step(steps: StepTable, local: int, message: int, step: int) -> None:
-    """Note the step that a local state takes for a message."""
-    put(steps.keys, steps.values, pair_key(local, message), np.int32(step))
-
-
-@_compiled
-def copy_table(keys: Any, values: Any, larger_keys: Any, larger_values: Any) -> None:
-    """Put all entries into a larger table."""
-    for slot in range(keys.shape[0]):
-        if keys[slot] != 0:
-            put(larger_keys, larger_values, keys[slot], values[slot])
-
-
-@_compiled
-def copy_seen(seen: Any, larger: Any) -> None:
-    """Put all fingerprints into a larger table."""
-    mask = np.uint64(larger.shape[0] - 1)
-    for old in range(seen.shape[0]):
-        if seen[old] != 0:
-            slot = mix(seen[old]) & mask
-            while larger[slot] != 0:
-                slot = (slot + _ONE) & mask
-            larger[slot] = seen[old]
-
-
-@_compiled
-def find_missing(rows: Any, components: int, steps: StepTable, found: Any) -> tuple[int, int]:
-    """Collect local states whose events, and (local state, message) whose steps, are not known; each once.
-
-    Returns how many were found and how many rows were looked at: fewer than all when `found` or the table is full.
-    """
-    width = rows.shape[1]
-    count = 0
-    for row in range(rows.shape[0]):
-        if count + width > found.shape[0]:
-            return count, row
-        for component in range(components):
-            local = rows[row, component]
-            if steps.events[local, 0] == MISSING:
-                steps.events[local, 0] = ASKED
-                found[count, 0] = local
-                found[count, 1] = MISSING
-                count += 1
-        for place in range(components + 1, width):
-            message = rows[row, place]
-            if message < 0:
-                break
-            key = pair_key(rows[row, steps.destination[message]], message)
-            if look_up(steps.keys, steps.values, key) == MISSING:
-                put(steps.keys, steps.values, key, np.int32(ASKED))
-                found[count, 0] = rows[row, steps.destination[message]]
-                found[count, 1] = message
-                count += 1
-    return count, rows.shape[0]
-
-
-@_compiled
+@compiled
 def expand(
-    world: World, rows: Any, fingerprints: Any, start: int, steps: StepTable, batch: Batch, seen: Any, found: Found, totals: Any
+    world: World,
+    rows: Any,
+    todo: Any,
+    start: int,
+    origin: int,
+    steps: StepTable,
+    asks: Asks,
+    batch: Batch,
+    words: Any,
+    numbers: Any,
+    store: Any,
+    found: Found,
+    first_number: int,
+    edges: Edges,
+    totals: Any,
+    taken: Any,
 ) -> tuple[int, int]:
-    """Visit the successors of rows from `start` on. Returns how many new ones there are, and the next row to begin with.
+    """Visit the successors of the rows in `todo` from `start` on. Returns how many new ones there are, and where it stopped.
 
-    It stops early when `found` is nearly full. `totals` counts successors inside the bounds, those outside (too many messages),
-    and rows without any successor.
+    It stops early when `found`, `edges` or `asks` is nearly full. Rows are numbered from `origin`, new ones from `first_number`;
+    `store` has them all if that is needed. `totals` counts successors inside the bounds, those outside (too many messages), and
+    rows without any successor; `taken` how often each local step was.
     """
+    most = batch.word.shape[0]
     count = 0
     pending = 0
-    row = start
-    while row < rows.shape[0]:
-        before = totals[0] + totals[1]
-        pending = collect(world, rows[row], row, fingerprints[row], steps, batch, pending, totals)
-        if totals[0] + totals[1] == before:
-            totals[2] += 1
-        row += 1
-        if pending >= BATCH:
-            count = keep_new(world, rows, steps, batch, pending, seen, found, count)
+    at = start
+    stop = False
+    while not stop:
+        stop = at == todo.shape[0]
+        if not stop:
+            number = todo[at]
+            at += 1
+            reached = collect(world, rows[number], number, steps, asks, batch, pending)
+            if reached >= 0:
+                pending = reached
+                note_complete(number, asks, batch, totals)
+            else:
+                stop = note_incomplete(number, asks)
+        if pending >= BATCH or stop:
+            count = keep_new(
+                world, rows, origin, steps, batch, pending, words, numbers, store, found, first_number, edges, taken, count
+            )
             pending = 0
-            if count + batch.word.shape[0] > found.parents.shape[0]:
-                return count, row
-    return keep_new(world, rows, steps, batch, pending, seen, found, count), row
+            full = count + most > found.rows.shape[0] or (world.numbered and edges.counts[0] + most > edges.source.shape[0])
+            stop = stop or full
+    return count, at
 
 
-@_inlined
-def collect(
-    world: World, row: Any, number: int, fingerprint: Any, steps: StepTable, batch: Batch, pending: int, totals: Any
-) -> int:
-    """Put the successors of one row into the batch. Returns its new length."""
+@inlined
+def note_complete(number: Any, asks: Asks, batch: Batch, totals: Any) -> None:
+    """All successors of a row are in the batch."""
+    totals[0] += batch.tally[0]
+    totals[1] += batch.tally[1]
+    if batch.tally[0] + batch.tally[1] == 0:
+        totals[2] += 1
+        asks.ends[asks.counts[ENDS]] = number
+        asks.counts[ENDS] += 1
+
+
+@inlined
+def note_incomplete(number: Any, asks: Asks) -> Any:
+    """A row must wait. Whether there is no room for further questions."""
+    asks.rows[asks.counts[ROWS]] = number
+    asks.counts[ROWS] += 1
+    return asks.counts[PAIRS] == asks.pairs.shape[0]
+
+
+@inlined
+def collect(world: World, row: Any, number: Any, steps: StepTable, asks: Asks, batch: Batch, pending: Any) -> int:
+    """Put the successors of one row into the batch. Returns its new length, -1 if a local step is missing."""
     components = world.components
-    messages = components + 1
-    while messages < row.shape[0] and row[messages] >= 0:
-        messages += 1
+    end = end_of(world, row)
     budget = row[components]
+    complete = True
+    batch.tally[0] = 0
+    batch.tally[1] = 0
+    for image in range(world.images):
+        batch.sums[image] = sum_of(world, steps, row, image)
     for component in range(components):
-        local = row[component]
-        for option in range(steps.events[local, 1]):
-            step = steps.event_steps[steps.events[local, 0] + option]
-            left = steps.after_cost[budget, steps.steps[step, COST]]
-            if left >= 0:
-                pending = add_step(
-                    world, row, messages, number, fingerprint, steps, component, step, -1, left, batch, pending, totals
-                )
-    previous = np.int32(-1)
-    for place in range(components + 1, messages):
-        message = row[place]
-        if message == previous:
+        first = steps.events[row[component], 0]
+        if first == MISSING:
+            ask(asks, row[component], MISSING)
+            complete = False
             continue
-        previous = message
+        for option in range(steps.events[row[component], 1]):
+            step = steps.event_steps[first + option]
+            left = steps.after_cost[budget, steps.steps[step, COST]]
+            if left < 0:
+                continue
+            if steps.steps[step, SIMPLE]:
+                pending = add_step(world, row, end, number, steps, component, step, -1, left, step, batch, pending)
+            else:
+                batch.chain[pending, 0] = step
+                status = take_chain(world, row, -1, left, steps, asks, batch, pending, 1)
+                complete = complete and status != INCOMPLETE
+                pending = add_built(world, number, steps, status, step, batch, pending)
+    for event in range(world.joint.shape[0]):
+        left = steps.after_cost[budget, world.joint[event, components]]
+        if left < 0 or not complete:
+            continue
+        length = 0
+        for component in range(components):
+            part = world.joint[event, component]
+            if part < 0:
+                continue
+            step = steps.part_steps[row[component], part]
+            if step == NOT_ENABLED:
+                length = -1
+                break
+            batch.chain[pending, length] = step
+            length += 1
+        if length > 0:
+            status = take_chain(world, row, -1, left, steps, asks, batch, pending, length)
+            complete = complete and status != INCOMPLETE
+            pending = add_built(world, number, steps, status, VIA_JOINT + event, batch, pending)
+    for place in range(components + 1, end):
+        message = row[place]
+        if place > components + 1:
+            previous = row[place - 1]
+            if previous == message or (world.fifo and steps.link[previous] == steps.link[message]):
+                continue
         component = steps.destination[message]
         step = look_up(steps.keys, steps.values, pair_key(row[component], message))
-        if step != NOT_ENABLED:
-            pending = add_step(
-                world, row, messages, number, fingerprint, steps, component, step, place, budget, batch, pending, totals
-            )
+        if step == MISSING:
+            ask(asks, row[component], message)
+            complete = False
+            continue
+        consumed = -1 if world.kept else place
+        if step != NOT_ENABLED and steps.steps[step, SIMPLE]:
+            pending = add_step(world, row, end, number, steps, component, step, consumed, budget, -1 - message, batch, pending)
+        elif step != NOT_ENABLED:
+            batch.chain[pending, 0] = step
+            status = take_chain(world, row, consumed, budget, steps, asks, batch, pending, 1)
+            complete = complete and status != INCOMPLETE
+            pending = add_built(world, number, steps, status, -1 - message, batch, pending)
         if world.drop_cost >= 0:
             left = steps.after_cost[budget, world.drop_cost]
             if left >= 0:
-                word = fingerprint - message_word(message) - budget_word(budget) + budget_word(left)
-                pending = add(batch, pending, number, -1, 0, place, -1, left, word)
-                totals[0] += 1
+                pending = add_drop(world, row, number, steps, place, left, batch, pending)
         if world.duplicate_cost >= 0:
             left = steps.after_cost[budget, world.duplicate_cost]
-            if left >= 0 and messages == row.shape[0]:
-                totals[1] += 1
+            if left >= 0 and end == row.shape[0]:
+                batch.tally[1] += 1
             elif left >= 0:
-                word = fingerprint + message_word(message) - budget_word(budget) + budget_word(left)
-                pending = add(batch, pending, number, -1, 0, -1, message, left, word)
-                totals[0] += 1
-    return pending
+                pending = add_double(world, row, number, steps, place, left, batch, pending)
+    return pending if complete else -1
 
 
-@_inlined
+@inlined
 def add_step(
     world: World,
     row: Any,
-    messages: int,
-    number: int,
-    fingerprint: Any,
+    end: Any,
+    number: Any,
     steps: StepTable,
-    component: int,
-    step: int,
-    place: int,
-    left: int,
+    component: Any,
+    step: Any,
+    consumed: Any,
+    left: Any,
+    via: Any,
     batch: Batch,
-    pending: int,
-    totals: Any,
+    pending: Any,
 ) -> Any:
-    """A component takes a step, by itself (`place` is -1) or for the message at a place of its row."""
-    components = world.components
-    budget = row[components]
-    word = fingerprint - local_word(row[component]) + steps.word[step]
-    if left != budget:
-        word += budget_word(left) - budget_word(budget)
-    end = messages
-    consumed = place >= 0 and not world.kept
-    if consumed:
-        word -= message_word(row[place])
-        end -= 1
+    """A component takes a simple step, by itself (`consumed` is -1) or for the message at a place of its row."""
+    first = steps.steps[step, FIRST_SENT]
+    sent = steps.steps[step, SENT_COUNT]
+    fresh = sent
     if world.kept:
-        for at in range(steps.steps[step, FIRST_SENT], steps.steps[step, FIRST_SENT] + steps.steps[step, SENT_COUNT]):
-            if not contains(row, components + 1, messages, steps.sends[at]):
-                word += message_word(steps.sends[at])
-                end += 1
-    else:
-        end += steps.steps[step, SENT_COUNT]
-    if end > row.shape[0]:
-        totals[1] += 1
+        fresh = 0
+        for at in range(first, first + sent):
+            if not contains(row, world.components + 1, end, steps.sends[at]):
+                batch.queue[fresh] = steps.sends[at]
+                fresh += 1
+    if end + fresh - (1 if consumed >= 0 else 0) > row.shape[0]:
+        batch.tally[1] += 1
         return pending
-    totals[0] += 1
-    return add(batch, pending, number, component, step, place if consumed else -1, -1, left, word)
+    least = step_sum(world, row, steps, component, step, consumed, fresh, batch, 0)
+    for image in range(1, world.images):
+        least = min(least, step_sum(world, row, steps, component, step, consumed, fresh, batch, image))
+    return add(steps, number, component, step, consumed, -1, left, via, least, batch, pending)
 
 
-@_inlined
+@inlined
+def step_sum(
+    world: World, row: Any, steps: StepTable, component: Any, step: Any, consumed: Any, fresh: Any, batch: Batch, image: Any
+) -> Any:
+    """The sum of words of an image of the row behind a simple step."""
+    word = batch.sums[image] - steps.local_words[row[component], image] + steps.step_words[step, image]
+    if consumed >= 0:
+        word -= steps.message_words[row[consumed], image]
+    if world.kept:
+        for at in range(fresh):
+            word += steps.message_words[batch.queue[at], image]
+    return word
+
+
+@inlined
+def add_drop(world: World, row: Any, number: Any, steps: StepTable, place: Any, left: Any, batch: Batch, pending: Any) -> Any:
+    """The network loses the message at a place."""
+    if world.fifo:
+        pad(batch.built[pending], copy_without(world, row, place, batch.built[pending]))
+        return add_network(world, number, steps, left, VIA_DROP, batch, pending)
+    least = batch.sums[0] - steps.message_words[row[place], 0]
+    for image in range(1, world.images):
+        least = min(least, batch.sums[image] - steps.message_words[row[place], image])
+    return add(steps, number, UNCHANGED, NOT_ENABLED, place, -1, left, VIA_DROP, least, batch, pending)
+
+
+@inlined
+def add_double(world: World, row: Any, number: Any, steps: StepTable, place: Any, left: Any, batch: Batch, pending: Any) -> Any:
+    """The network doubles the message at a place."""
+    message = row[place]
+    if world.fifo:
+        built = batch.built[pending]
+        end = copy_without(world, row, -1, built)
+        for at in range(end, place, -1):
+            built[at] = built[at - 1]
+        pad(built, end + 1)
+        return add_network(world, number, steps, left, VIA_DUPLICATE, batch, pending)
+    least = batch.sums[0] + steps.message_words[message, 0]
+    for image in range(1, world.images):
+        least = min(least, batch.sums[image] + steps.message_words[message, image])
+    return add(steps, number, UNCHANGED, NOT_ENABLED, -1, message, left, VIA_DUPLICATE, least, batch, pending)
+
+
+@compiled
+def add_network(world: World, number: Any, steps: StepTable, left: Any, via: Any, batch: Batch, pending: Any) -> Any:
+    """What the network has done to a FIFO link is in the built row."""
+    batch.built[pending, world.components] = left
+    batch.chain_length[pending] = 0
+    return add_built(world, number, steps, REACHED, via, batch, pending)
+
+
+@compiled
+def add_built(world: World, number: Any, steps: StepTable, status: Any, via: Any, batch: Batch, pending: Any) -> Any:
+    """A successor whose row is built already, if it is one."""
+    if status == OUTSIDE:
+        batch.tally[1] += 1
+    if status != REACHED:
+        return pending
+    batch.tally[0] += 1
+    batch.row[pending] = number
+    batch.component[pending] = CHANGED_MANY
+    batch.is_built[pending] = 1
+    batch.via[pending] = via
+    batch.word[pending] = fingerprint_of(world, steps, batch.built[pending])
+    return pending + 1
+
+
+@inlined
 def add(
-    batch: Batch, pending: int, number: int, component: int, step: int, taken: int, doubled: int, budget: int, word: Any
-) -> int:
-    """One more successor in the batch."""
+    steps: StepTable,
+    number: Any,
+    component: Any,
+    step: Any,
+    taken: Any,
+    doubled: Any,
+    budget: Any,
+    via: Any,
+    least: Any,
+    batch: Batch,
+    pending: Any,
+) -> Any:
+    """A successor whose row is built when it turns out to be new."""
+    batch.tally[0] += 1
     batch.row[pending] = number
     batch.component[pending] = component
     batch.step[pending] = step
     batch.taken[pending] = taken
     batch.doubled[pending] = doubled
     batch.budget[pending] = budget
-    batch.word[pending] = word if word != 0 else _ONE
+    batch.is_built[pending] = 0
+    batch.via[pending] = via
+    batch.word[pending] = fingerprint(least + steps.budget_words[budget])
     return pending + 1
 
 
-@_inlined
-def contains(row: Any, first: int, end: int, message: Any) -> bool:
-    """Whether a message is among those under way."""
-    place = first
-    while place < end and row[place] != message:
-        place += 1
-    return place < end
-
-
-@_inlined
-def keep_new(world: World, rows: Any, steps: StepTable, batch: Batch, pending: int, seen: Any, found: Found, count: int) -> int:
-    """Note the fingerprints of a batch, and build the rows of those that are new. Returns how many were found so far."""
-    mask = np.uint64(seen.shape[0] - 1)
+@inlined
+def keep_new(
+    world: World,
+    rows: Any,
+    origin: Any,
+    steps: StepTable,
+    batch: Batch,
+    pending: Any,
+    words: Any,
+    numbers: Any,
+    store: Any,
+    found: Found,
+    first_number: Any,
+    edges: Edges,
+    taken: Any,
+    count: Any,
+) -> Any:
+    """Note the fingerprints of a batch, and keep the rows of those that are new. Returns how many were found so far."""
     for entry in range(pending):
-        batch.glance[entry] = seen[mix(batch.word[entry]) & mask]
+        batch.glance[entry] = words[first_slot(words, batch.word[entry])]
+    for entry in range(pending):
+        if batch.is_built[entry]:
+            for number in range(batch.chain_length[entry]):
+                taken[batch.chain[entry, number]] += 1
+        else:
+            taken[batch.step[entry]] += 1
     for entry in range(pending):
         word = batch.word[entry]
-        if batch.glance[entry] == word:
+        if not world.numbered and batch.glance[entry] == word:
             continue
-        slot = mix(word) & mask
-        while seen[slot] != 0 and seen[slot] != word:
-            slot = (slot + _ONE) & mask
-        if seen[slot] == word:
-            continue
-        seen[slot] = word
-        build_row(world, rows[batch.row[entry]], steps, batch, entry, found.rows[count])
-        found.fingerprints[count] = word
-        found.parents[count] = batch.row[entry]
-        count += 1
+        row = rows[batch.row[entry]]
+        if world.exact:
+            build_row(world, row, steps, batch, entry, found.rows[count])
+            slot, new = find_or_add_exactly(words, word, numbers, store, found.rows[count])
+        else:
+            slot, new = find_or_add(words, word)
+            if new:
+                build_row(world, row, steps, batch, entry, found.rows[count])
+        if world.numbered:
+            if new:
+                numbers[slot] = first_number + count
+            edge = edges.counts[0]
+            edges.source[edge] = origin + batch.row[entry]
+            edges.target[edge] = numbers[slot]
+            edges.via[edge] = batch.via[entry]
+            edges.counts[0] = edge + 1
+        if new:
+            found.parents[count] = origin + batch.row[entry]
+            component = batch.component[entry]
+            if component >= 0 and found.rows[count, component] == row[component]:
+                component = UNCHANGED
+            found.changed[count] = component
+            count += 1
     return count
 
 
-@_inlined
-def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: int, new: Any) -> None:
-    """Write a successor's row: messages stay in ascending order."""
-    components = world.components
-    for place in range(components):
-        new[place] = row[place]
-    new[components] = batch.budget[entry]
-    first = end = components + 1
-    for place in range(first, row.shape[0]):
-        if row[place] < 0:
-            break
-        if place != batch.taken[entry]:
-            new[end] = row[place]
-            end += 1
+@compiled
+def find_or_add_exactly(words: Any, word: Any, numbers: Any, store: Any, row: Any) -> Any:
+    """The slot of a row, and whether it was added just now: rows that share a fingerprint are told apart."""
+    slot = first_slot(words, word)
+    while words[slot] != 0:
+        if words[slot] == word:
+            same = True
+            for place in range(row.shape[0]):
+                same = same and store[numbers[slot], place] == row[place]
+            if same:
+                return slot, False
+        slot += np.uint64(1)
+    words[slot] = word
+    return slot, True
+
+
+@inlined
+def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: Any, new: Any) -> None:
+    """Write a successor's row."""
+    if batch.is_built[entry]:
+        for place in range(new.shape[0]):
+            new[place] = batch.built[entry, place]
+        return
+    end = copy_without(world, row, batch.taken[entry], new)
+    new[world.components] = batch.budget[entry]
     if batch.doubled[entry] >= 0:
-        end = insert(new, first, end, batch.doubled[entry], False)
+        end = insert(world, steps.link, new, end, batch.doubled[entry])
     component, step = batch.component[entry], batch.step[entry]
     if component >= 0:
         new[component] = steps.steps[step, STATE]
         for at in range(steps.steps[step, FIRST_SENT], steps.steps[step, FIRST_SENT] + steps.steps[step, SENT_COUNT]):
-            end = insert(new, first, end, steps.sends[at], world.kept)
-    for place in range(end, row.shape[0]):
-        new[place] = -1
+            if not (world.kept and contains(new, world.components + 1, end, steps.sends[at])):
+                end = insert(world, steps.link, new, end, steps.sends[at])
+    pad(new, end)
 
 
-@_compiled
-def insert(row: Any, first: int, end: int, message: Any, once: bool) -> int:
-    """Put a message at its place among those under way, or with `once` not again. Returns the new end."""
-    place = end
-    while place > first and row[place - 1] > message:
-        place -= 1
-    if once and place > first and row[place - 1] == message:
-        return end
-    for other in range(end, place, -1):
-        row[other] = row[other - 1]
-    row[place] = message
-    return end + 1
+@compiled
+def unjudged(rows: Any, changed: Any, start: int, asked: Asked, keys: Any, found: Any) -> tuple[int, int]:
+    """Combinations of local states that are met for the first time: in `found` a row and the number of the combination's columns.
 
-
-@_compiled
-def unjudged(rows: Any, columns: Any, keys: Any, values: Any, found: Any) -> tuple[int, int]:
-    """Rows whose local states in these columns are met together for the first time: one row for each such combination.
-
-    Returns how many were found and how many rows were looked at.
+    Looked at are rows from `start` on, and combinations in which a local state has just changed. Returns how many were found, and
+    where it stopped.
     """
     count = 0
-    for row in range(rows.shape[0]):
-        if count == found.shape[0]:
+    for row in range(start, rows.shape[0]):
+        component = changed[row]
+        if component == UNCHANGED:
+            continue
+        if count + asked.columns.shape[0] > found.shape[0]:
             return count, row
-        key = np.uint64(0)
-        for column in columns:
-            key = mix(key * np.uint64(31) + np.uint64(rows[row, column]) + _ONE)
-        if key == 0:
-            key = _ONE
-        if look_up(keys, values, key) == MISSING:
-            put(keys, values, key, np.int32(ASKED))
-            found[count] = row
-            count += 1
+        if component == CHANGED_MANY:
+            component = asked.first.shape[0] - 2
+        for at in range(asked.first[component], asked.first[component + 1]):
+            number = asked.concerned[at]
+            key = np.uint64(0)
+            for place in range(asked.sizes[number]):
+                key = fingerprint(key * np.uint64(31) + np.uint64(rows[row, asked.columns[number, place]] + 1))
+            if add_key(keys, key):
+                found[count, 0] = row
+                found[count, 1] = number
+                count += 1
     return count, rows.shape[0]

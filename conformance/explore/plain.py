@@ -22,7 +22,7 @@ from kubeproof.conformance.explore.system import (
     Taken,
 )
 
-CHAIN_MAX = 64
+CHAIN_MAX = 16
 """Local steps of one action. More are taken for a call that never returns."""
 
 ANYBODY = -1

@@ -79,7 +79,11 @@ def shipped(group: str = QUICK) -> list[Path]:
 
 def load(name: str, settings: Iterable[str] = ()) -> Scenario:
     """A scenario that ships, or a file of one's own, with `KEY=VALUE` settings. InvalidInput names what is wrong."""
-    scenario = _read(_path(name), name)
+    return checked(name, _read(_path(name), name), settings)
+
+
+def checked(name: str, scenario: Scenario, settings: Iterable[str] = ()) -> Scenario:
+    """The scenario with every size that its system has, if it can be explored. InvalidInput names what is wrong."""
     if scenario.system not in SYSTEMS:
         raise InvalidInput(name, None, f"system: expected one of {', '.join(SYSTEMS)}, got {scenario.system!r}")
     known = inspect.signature(SYSTEMS[scenario.system]).parameters

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kubeproof.conformance.bindings import raft
+from kubeproof.conformance.bindings import election, raft
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.explore.systems import register, two_phase_commit
 
 SYSTEMS: Mapping[str, Callable[..., Model]] = {
+    "election": election.model,
     "raft": raft.model,
     "register": register.model,
     "two-phase-commit": two_phase_commit.model,

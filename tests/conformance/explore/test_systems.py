@@ -50,7 +50,7 @@ def test_a_manager_that_changes_its_mind_is_found() -> None:
     model = replace(two_phase_commit.model(2), system=Hasty(2))
     with pytest.raises(Broken) as broken:
         explored(model)
-    steps = shortest(model, Limits())
+    _, steps = shortest(model, Limits())
     assert broken.value.property.id == "consistent"
     assert [action.name for action, _ in steps] == ["prepare", "prepare", "receive", "receive", "abort", "commit"] or len(
         steps
@@ -63,7 +63,7 @@ def test_two_servers_lose_a_write() -> None:
     model = register.model(servers=2)
     with pytest.raises(Broken):
         explored(model)
-    steps = shortest(model, Limits())
+    _, steps = shortest(model, Limits())
     assert [(action.name, model.component_names[action.component]) for action, _ in steps] == [
         ("begin", "client 0"),
         ("receive", "server 0"),

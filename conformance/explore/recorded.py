@@ -1,0 +1,108 @@
+"""A way through the state space as a Run, and from the Run back to the way.
+
+The Run's header says what was explored and which way was taken: for each step, the how manyth of the successors it leads to, in
+the order of the plain semantics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated
+
+import msgspec
+
+from kubeproof.conformance.explore.plain import GlobalState, first_state, successors
+from kubeproof.conformance.explore.scenario import Scenario, checked
+from kubeproof.conformance.explore.system import Action, Model
+from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.trace.lines import explained
+from kubeproof.conformance.trace.run import Event, Header, LineSink, write_run
+from kubeproof.conformance.verdict import InvalidInput, Verdict
+
+WAY = "way"
+STEPS_MAX = 1000
+NUMBER_MAX = 1 << 16
+
+Way = Sequence[tuple[Action, GlobalState]]
+"""Actions, each with the state that it leads to; the way begins in the first state."""
+
+
+class Options(msgspec.Struct, forbid_unknown_fields=True):
+    """What the header of such a Run says."""
+
+    size: dict[str, int]
+    options: dict[str, bool]
+    faults: list[str]
+    way: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]], msgspec.Meta(max_length=STEPS_MAX)]
+
+
+def write(file: LineSink, source: str, scenario: Scenario, model: Model, way: Way) -> None:
+    """Write the Run: the system's own events if the model has them, else one event a step."""
+    options = Options(scenario.size, scenario.options, scenario.faults, _numbers(model, way))
+    header = Header(system=scenario.system, source=source, options=msgspec.to_builtins(options))
+    write_run(file, header, _events(model, way))
+
+
+def scenario_of(header: Header) -> tuple[Scenario, list[int]]:
+    """What was explored and the numbers of the way. InvalidInput if the header does not say it, or what cannot be explored."""
+    try:
+        options = msgspec.convert(header.options, Options)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("options", None, explained(str(error), Options)) from error
+    size, switches, faults = options.size, options.options, options.faults
+    scenario = Scenario(header.system, Verdict.VIOLATED, size=size, options=switches, faults=faults)
+    return checked("options", scenario), options.way
+
+
+def take(model: Model, numbers: Sequence[int], limits: Limits) -> Way:
+    """The way of these numbers, taken by the plain semantics. InvalidInput if it leads nowhere."""
+    way: list[tuple[Action, GlobalState]] = []
+    state = first_state(model)
+    for number in numbers:
+        limits.check()
+        found = next(islice(successors(model, state), number, None), None)
+        if found is None:
+            raise InvalidInput(f"options.way[{len(way)}]", None, f"expected the number of a successor, got {number}")
+        way.append(found)
+        state = found[1]
+    return way
+
+
+def _numbers(model: Model, way: Way) -> list[int]:
+    before = (first_state(model), *(state for _, state in way))
+    return [
+        next(number for number, each in enumerate(successors(model, state)) if each == step)
+        for state, step in zip(before, way, strict=False)
+    ]
+
+
+def _events(model: Model, way: Way) -> Sequence[msgspec.Struct]:
+    if model.record is not None:
+        return model.record([action for action, _ in way])
+    return [_event(model, action, state) for action, state in way]
+
+
+def _event(model: Model, action: Action, state: GlobalState) -> Event:
+    message = action.message
+    return Event(
+        action=action.name,
+        actor=model.component_names[action.component],
+        state={"local": model.describe(state.locals[action.component])},
+        args={"sends": [f"{model.component_names[sent.to]}: {model.describe(sent.body)}" for sent in action.sends]},
+        message=None if message is None else {"body": model.describe(message.body)},
+    )
+
+
+def sentences(model: Model, way: Way) -> list[str]:
+    """Each step for people, numbered; and where a way that ends where it was before goes round from."""
+    lines = [f"{number}. {_sentence(model, action, state)}" for number, (action, state) in enumerate(way, 1)]
+    states = [first_state(model), *(state for _, state in way)]
+    if states.index(states[-1]) < len(way):
+        lines.insert(states.index(states[-1]), "From here on the same again and again:")
+    return lines
+
+
+def _sentence(model: Model, action: Action, state: GlobalState) -> str:
+    taken = "" if action.message is None else f" {model.describe(action.message.body)}"
+    return f"{model.component_names[action.component]}: {action.name}{taken} -> {model.describe(state.locals[action.component])}"
