@@ -21,6 +21,7 @@ from kubeproof.conformance.explore.rows import (
     OUTSIDE,
     REACHED,
     ask,
+    build,
     contains,
     copy_without,
     end_of,
@@ -29,12 +30,12 @@ from kubeproof.conformance.explore.rows import (
     insert,
     pad,
     sum_of,
-    take_chain,
 )
 from kubeproof.conformance.explore.seen import find_or_add, first_slot
 from kubeproof.conformance.explore.tables import (
     BATCH,
     CHANGED_MANY,
+    COMPONENT,
     COST,
     ENDS,
     FIRST_SENT,
@@ -131,82 +132,82 @@ def note_incomplete(number: Any, asks: Asks) -> Any:
 @inlined
 def collect(world: World, row: Any, number: Any, steps: StepTable, asks: Asks, batch: Batch, pending: Any) -> int:
     """Put the successors of one row into the batch. Returns its new length, -1 if a local step is missing."""
-    components = world.components
-    end = end_of(world, row)
-    budget = row[components]
-    complete = True
+    moves = collect_moves(world, row, steps, asks, batch)
+    complete = moves >= 0
     batch.tally[0] = 0
     batch.tally[1] = 0
+    end = end_of(world, row)
     for image in range(world.images):
         batch.sums[image] = sum_of(world, steps, row, image)
+    for move in range(moves):
+        step, place, left, via = batch.moves[move, 0], batch.moves[move, 1], batch.moves[move, 2], batch.moves[move, 3]
+        if step != NOT_ENABLED and steps.steps[step, SIMPLE]:
+            pending = add_step(world, row, end, number, steps, step, place, left, via, batch, pending)
+        elif via == VIA_DROP and not world.fifo:
+            pending = add_drop(world, row, number, steps, place, left, batch, pending)
+        elif via == VIA_DUPLICATE and not world.fifo:
+            pending = add_double(world, row, end, number, steps, place, left, batch, pending)
+        else:
+            # With arguments of one type the function is compiled once.
+            status = build(
+                world, row, np.int64(place), np.int64(left), np.int64(step), np.int64(via), steps, asks, batch, np.int64(pending)
+            )
+            complete = complete and status != INCOMPLETE
+            pending = add_built(world, np.int64(number), steps, np.int64(status), np.int64(via), batch, np.int64(pending))
+    return pending if complete else -1
+
+
+@inlined
+def collect_moves(world: World, row: Any, steps: StepTable, asks: Asks, batch: Batch) -> int:
+    """Note everything that may happen next in `moves`: how many there are, -1 if a local step is missing."""
+    components = world.components
+    budget = row[components]
+    complete = True
+    count = 0
     for component in range(components):
         first = steps.events[row[component], 0]
         if first == MISSING:
             ask(asks, row[component], MISSING)
             complete = False
             continue
-        for option in range(steps.events[row[component], 1]):
-            step = steps.event_steps[first + option]
-            left = steps.after_cost[budget, steps.steps[step, COST]]
-            if left < 0:
-                continue
-            if steps.steps[step, SIMPLE]:
-                pending = add_step(world, row, end, number, steps, component, step, -1, left, step, batch, pending)
-            else:
-                batch.chain[pending, 0] = step
-                status = take_chain(world, row, -1, left, steps, asks, batch, pending, 1)
-                complete = complete and status != INCOMPLETE
-                pending = add_built(world, number, steps, status, step, batch, pending)
+        for at in range(first, first + steps.events[row[component], 1]):
+            step = steps.event_steps[at]
+            count = note_move(steps, budget, steps.steps[step, COST], step, -1, step, batch, count)
     for event in range(world.joint.shape[0]):
-        left = steps.after_cost[budget, world.joint[event, components]]
-        if left < 0 or not complete:
-            continue
-        length = 0
-        for component in range(components):
-            part = world.joint[event, component]
-            if part < 0:
-                continue
-            step = steps.part_steps[row[component], part]
-            if step == NOT_ENABLED:
-                length = -1
-                break
-            batch.chain[pending, length] = step
-            length += 1
-        if length > 0:
-            status = take_chain(world, row, -1, left, steps, asks, batch, pending, length)
-            complete = complete and status != INCOMPLETE
-            pending = add_built(world, number, steps, status, VIA_JOINT + event, batch, pending)
-    for place in range(components + 1, end):
+        count = note_move(steps, budget, world.joint[event, components], NOT_ENABLED, -1, VIA_JOINT + event, batch, count)
+    for place in range(components + 1, row.shape[0]):
         message = row[place]
+        if message < 0:
+            break
         if place > components + 1:
             previous = row[place - 1]
             if previous == message or (world.fifo and steps.link[previous] == steps.link[message]):
                 continue
-        component = steps.destination[message]
-        step = look_up(steps.keys, steps.values, pair_key(row[component], message))
+        local = row[steps.destination[message]]
+        step = look_up(steps.keys, steps.values, pair_key(local, message))
         if step == MISSING:
-            ask(asks, row[component], message)
+            ask(asks, local, message)
             complete = False
-            continue
-        consumed = -1 if world.kept else place
-        if step != NOT_ENABLED and steps.steps[step, SIMPLE]:
-            pending = add_step(world, row, end, number, steps, component, step, consumed, budget, -1 - message, batch, pending)
         elif step != NOT_ENABLED:
-            batch.chain[pending, 0] = step
-            status = take_chain(world, row, consumed, budget, steps, asks, batch, pending, 1)
-            complete = complete and status != INCOMPLETE
-            pending = add_built(world, number, steps, status, -1 - message, batch, pending)
+            count = note_move(steps, budget, 0, step, -1 if world.kept else place, -1 - message, batch, count)
         if world.drop_cost >= 0:
-            left = steps.after_cost[budget, world.drop_cost]
-            if left >= 0:
-                pending = add_drop(world, row, number, steps, place, left, batch, pending)
+            count = note_move(steps, budget, world.drop_cost, NOT_ENABLED, place, VIA_DROP, batch, count)
         if world.duplicate_cost >= 0:
-            left = steps.after_cost[budget, world.duplicate_cost]
-            if left >= 0 and end == row.shape[0]:
-                batch.tally[1] += 1
-            elif left >= 0:
-                pending = add_double(world, row, number, steps, place, left, batch, pending)
-    return pending if complete else -1
+            count = note_move(steps, budget, world.duplicate_cost, NOT_ENABLED, place, VIA_DUPLICATE, batch, count)
+    return count if complete else -1
+
+
+@inlined
+def note_move(steps: StepTable, budget: Any, cost: Any, step: Any, place: Any, via: Any, batch: Batch, count: Any) -> Any:
+    """Something may happen, if the budget that it costs allows it."""
+    left = steps.after_cost[budget, cost]
+    if left < 0:
+        return count
+    batch.moves[count, 0] = step
+    batch.moves[count, 1] = place
+    batch.moves[count, 2] = left
+    batch.moves[count, 3] = via
+    return count + 1
 
 
 @inlined
@@ -216,7 +217,6 @@ def add_step(
     end: Any,
     number: Any,
     steps: StepTable,
-    component: Any,
     step: Any,
     consumed: Any,
     left: Any,
@@ -225,6 +225,7 @@ def add_step(
     pending: Any,
 ) -> Any:
     """A component takes a simple step, by itself (`consumed` is -1) or for the message at a place of its row."""
+    component = steps.steps[step, COMPONENT]
     first = steps.steps[step, FIRST_SENT]
     sent = steps.steps[step, SENT_COUNT]
     fresh = sent
@@ -260,9 +261,6 @@ def step_sum(
 @inlined
 def add_drop(world: World, row: Any, number: Any, steps: StepTable, place: Any, left: Any, batch: Batch, pending: Any) -> Any:
     """The network loses the message at a place."""
-    if world.fifo:
-        pad(batch.built[pending], copy_without(world, row, place, batch.built[pending]))
-        return add_network(world, number, steps, left, VIA_DROP, batch, pending)
     least = batch.sums[0] - steps.message_words[row[place], 0]
     for image in range(1, world.images):
         least = min(least, batch.sums[image] - steps.message_words[row[place], image])
@@ -270,28 +268,18 @@ def add_drop(world: World, row: Any, number: Any, steps: StepTable, place: Any, 
 
 
 @inlined
-def add_double(world: World, row: Any, number: Any, steps: StepTable, place: Any, left: Any, batch: Batch, pending: Any) -> Any:
+def add_double(
+    world: World, row: Any, end: Any, number: Any, steps: StepTable, place: Any, left: Any, batch: Batch, pending: Any
+) -> Any:
     """The network doubles the message at a place."""
+    if end == row.shape[0]:
+        batch.tally[1] += 1
+        return pending
     message = row[place]
-    if world.fifo:
-        built = batch.built[pending]
-        end = copy_without(world, row, -1, built)
-        for at in range(end, place, -1):
-            built[at] = built[at - 1]
-        pad(built, end + 1)
-        return add_network(world, number, steps, left, VIA_DUPLICATE, batch, pending)
     least = batch.sums[0] + steps.message_words[message, 0]
     for image in range(1, world.images):
         least = min(least, batch.sums[image] + steps.message_words[message, image])
     return add(steps, number, UNCHANGED, NOT_ENABLED, -1, message, left, VIA_DUPLICATE, least, batch, pending)
-
-
-@compiled
-def add_network(world: World, number: Any, steps: StepTable, left: Any, via: Any, batch: Batch, pending: Any) -> Any:
-    """What the network has done to a FIFO link is in the built row."""
-    batch.built[pending, world.components] = left
-    batch.chain_length[pending] = 0
-    return add_built(world, number, steps, REACHED, via, batch, pending)
 
 
 @compiled

@@ -17,6 +17,9 @@ from kubeproof.conformance.explore.tables import (
     PAIRS,
     SENT_COUNT,
     STATE,
+    VIA_DROP,
+    VIA_DUPLICATE,
+    VIA_JOINT,
     Asks,
     Batch,
     StepTable,
@@ -140,8 +143,57 @@ def ask(asks: Asks, local: Any, message: Any) -> None:
 
 
 @compiled
+def build(
+    world: World,
+    row: Any,
+    place: int,
+    left: int,
+    step: int,
+    via: int,
+    steps: StepTable,
+    asks: Asks,
+    batch: Batch,
+    entry: int,
+) -> int:
+    """Build the row behind something that is more than a simple step: a joint event, a call, what happens on a FIFO link."""
+    new = batch.built[entry]
+    if step != NOT_ENABLED:
+        batch.chain[entry, 0] = step
+        return take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(1))
+    if via >= VIA_JOINT:
+        length = joint_steps(world, row, via - VIA_JOINT, steps, batch, entry)
+        return BLOCKED if length < 0 else take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(length))
+    end = copy_without(world, row, place if via == VIA_DROP else -1, new)
+    if via == VIA_DUPLICATE:
+        if end == new.shape[0]:
+            return OUTSIDE
+        for at in range(end, place, -1):
+            new[at] = new[at - 1]
+        end += 1
+    pad(new, end)
+    new[world.components] = left
+    batch.chain_length[entry] = 0
+    return REACHED
+
+
+@inlined
+def joint_steps(world: World, row: Any, event: Any, steps: StepTable, batch: Batch, entry: Any) -> int:
+    """The parts of a joint event as a chain of steps: how many there are, -1 if somebody cannot do his part."""
+    length = 0
+    for component in range(world.components):
+        part = world.joint[event, component]
+        if part >= 0:
+            step = steps.part_steps[row[component], part]
+            if step == NOT_ENABLED:
+                return -1
+            batch.chain[entry, length] = step
+            length += 1
+    return length
+
+
+@compiled
 def take_chain(
-    world: World, row: Any, place: int, left: Any, steps: StepTable, asks: Asks, batch: Batch, entry: int, length: int
+    world: World, row: Any, place: int, left: int, steps: StepTable, asks: Asks, batch: Batch, entry: int, length: int
 ) -> int:
     """Take the first steps of `batch.chain[entry]` together, then those for the synchronous messages that are sent.
 

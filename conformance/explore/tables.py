@@ -68,8 +68,9 @@ class Batch(NamedTuple):
     `component` takes `step`; `taken` is the place of the message that is consumed or lost, `doubled` the message that is added
     once more; -1 for none. Where more than that happens, the new row is in `built` already (`is_built`), and `component` is
     CHANGED_MANY. `chain` has all local steps taken. `via` says what leads there (for edges). `glance` is what stood in the first
-    slot. The rest is room to work in: the sums of the present row's images, messages to be handed over, successors of one row
-    inside and outside the bounds.
+    slot. The rest is room to work in: of the present row what may happen (`moves`: step, place of the message that is consumed,
+    budget left, via), the sums of its images, messages to be handed over, and how many successors are inside and outside the
+    bounds.
     """
 
     row: Numbers
@@ -85,6 +86,7 @@ class Batch(NamedTuple):
     via: Ints
     word: Words
     glance: Words
+    moves: Ints
     sums: Words
     queue: Ints
     tally: Numbers

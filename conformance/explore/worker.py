@@ -229,6 +229,7 @@ def _batch(model: Model, world: World) -> Batch:
         via=via,
         word=np.empty(most, np.uint64),
         glance=np.empty(most, np.uint64),
+        moves=np.empty((most, 4), np.int32),
         sums=np.empty(world.images, np.uint64),
         queue=np.empty(SENDS_MAX * max(CHAIN_MAX, world.components), np.int32),
         tally=np.zeros(2, np.int64),

@@ -49,7 +49,7 @@ def backwards(edges: list[Edge], goal: set[GlobalState]) -> set[GlobalState]:
     return reached
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=80, derandomize=True, deadline=None)
 @given(models(), st.integers(0, STATES - 1), st.integers(0, STATES - 1), st.booleans())
 def test_what_is_possible_from_everywhere(model: Model, last: int, begin: int, without: bool) -> None:
     budgets = ("crashes",) if without else ()
@@ -105,7 +105,7 @@ def fair_forever(inside: set[GlobalState], edges: list[Edge]) -> set[GlobalState
         staying = left
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=120, derandomize=True, deadline=None)
 @given(models(), st.integers(0, STATES - 1), st.integers(0, STATES - 1), st.booleans())
 def test_what_happens_in_every_fair_run(model: Model, last: int, begin: int, moves_are_fair: bool) -> None:
     unfair: frozenset[str] = frozenset() if moves_are_fair else frozenset({"move"})
