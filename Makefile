@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup verify test check benchmark lock clean
+.PHONY: help setup verify explore-full test check benchmark lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/ready  ## make .venv from the pinned requirements
 
@@ -18,6 +18,10 @@ setup: .venv/ready  ## make .venv from the pinned requirements
 
 verify: setup  ## the main job: check everything that ships
 	$(BIN)/kubeproof verify
+
+explore-full: setup  ## explore the big scenarios, and find every documented bug (minutes)
+	$(BIN)/kubeproof explore --group full
+	$(BIN)/kubeproof bugs
 
 test: setup  ## run the tests
 	$(BIN)/pytest -q

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 
 from kubeproof.conformance.cli.output import (
     INTERNAL_ERROR,
+    Report,
+    coloured,
     escape_what_cannot_be_written,
-    print_result,
-    print_results,
+    lines_for_people,
     printable,
+    row,
 )
-from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.verdict import exit_code
+from kubeproof.conformance.limits import Limits, available_processors
+from kubeproof.conformance.verdict import Result
 
 INVALID_USE = 3
 INTERRUPTED = 130
@@ -55,14 +60,35 @@ def cli() -> None:
       kubeproof interaction campaign.txt              etcd-io/raft's datadriven files against the reference
       kubeproof simulate raft --nodes 5 --seed 7 --events 20000 --faults crash,partition,loss
       kubeproof explore two-phase-commit              every state of a small system
+      kubeproof bugs                                  documented bugs are found, and nothing where they are not
+      kubeproof replay counterexample.ndjson          does it still happen?
       kubeproof verify                                everything that ships
 
     Exit codes: 0 holds, 1 violated, 2 unknown (a limit was reached), 3 invalid input, 4 internal error.
     """
 
 
+def report_options(command: Callable[..., int]) -> Callable[..., int]:
+    """How results are wanted; the command is given a Report."""
+
+    @click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, one result object a subject.")
+    @click.option("--junit", type=click.File("wb", lazy=False), metavar="FILE", help="Write the results there too, as JUnit XML.")
+    @wraps(command)
+    def reporting(
+        as_json: bool,
+        junit: BinaryIO | None,
+        time_limit: float | None = None,
+        memory_limit: float | None = None,
+        **arguments: Any,
+    ) -> int:
+        return command(report=Report(as_json, junit, time_limit, memory_limit), **arguments)
+
+    return reporting
+
+
 def engine_options(command: Callable[..., int]) -> Callable[..., int]:
     """The options that every engine has."""
+    command = report_options(command)
     for option in (
         click.option(
             "--memory-limit", type=click.FloatRange(min=1), metavar="MB", help="Stop (unknown) above this resident size."
@@ -70,7 +96,6 @@ def engine_options(command: Callable[..., int]) -> Callable[..., int]:
         click.option(
             "--time-limit", type=click.FloatRange(min=0), metavar="S", help="Give up (unknown) on a subject after S seconds."
         ),
-        click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, one result object a subject."),
     ):
         command = option(command)
     return command
@@ -80,9 +105,7 @@ def engine_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @click.option("--format", "format_", type=click.Choice(["run", "etcd-raft"]), help="Do not recognise the format by content.")
 @engine_options
-def check(
-    paths: tuple[str, ...], format_: str | None, as_json: bool, time_limit: float | None, memory_limit: float | None
-) -> int:
+def check(paths: tuple[str, ...], format_: str | None, report: Report) -> int:
     """Judge recorded runs against the specification.
 
     PATH is a file (.gz too) or - for standard input. Formats, recognised by content: `run` (kubeproof run v1) and
@@ -95,15 +118,13 @@ def check(
     """
     from kubeproof.conformance.trace import check_file
 
-    return print_results(
-        "check", paths, lambda path: check_file(path, format_, Limits(time_limit, memory_limit)), as_json=as_json
-    )
+    return report.judge("check", paths, lambda path, limits: check_file(path, format_, limits))
 
 
 @cli.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @engine_options
-def interaction(paths: tuple[str, ...], as_json: bool, time_limit: float | None, memory_limit: float | None) -> int:
+def interaction(paths: tuple[str, ...], report: Report) -> int:
     """Run etcd-io/raft's datadriven files against the reference implementation.
 
     Interaction, confchange and quorum files are told apart by content; a failing directive is shown as a diff.
@@ -114,7 +135,7 @@ def interaction(paths: tuple[str, ...], as_json: bool, time_limit: float | None,
     """
     from kubeproof.conformance.interaction import run_file
 
-    return print_results("interaction", paths, lambda path: run_file(path, Limits(time_limit, memory_limit)), as_json=as_json)
+    return report.judge("interaction", paths, run_file)
 
 
 @cli.command()
@@ -138,9 +159,7 @@ def simulate(
     options: tuple[str, ...],
     liveness: bool,
     out: str | None,
-    as_json: bool,
-    time_limit: float | None,
-    memory_limit: float | None,
+    report: Report,
 ) -> int:
     """Simulate a cluster in a deterministic world, and judge its run while it is made.
 
@@ -155,10 +174,10 @@ def simulate(
     from kubeproof.conformance.simulation import simulate as simulate_system
     from kubeproof.conformance.simulation.options import read_options
 
-    return print_results(
+    return report.judge(
         "simulation",
         [f"{system} seed {seed}"],
-        lambda _: simulate_system(
+        lambda _, limits: simulate_system(
             system,
             nodes=nodes,
             seed=seed,
@@ -168,24 +187,34 @@ def simulate(
             options=read_options(options),
             liveness=liveness,
             out=out,
-            limits=Limits(time_limit, memory_limit),
+            limits=limits,
         ),
-        as_json=as_json,
     )
 
 
 @cli.command()
 @click.argument("scenarios", metavar="SCENARIO...", nargs=-1)
 @click.option("--list", "list_", is_flag=True, help="List the scenarios that ship.")
+@click.option("--group", type=click.Choice(["quick", "full", "bugs"]), help="All scenarios of a group.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another size, bound or option. Repeatable.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Search with N threads; all processors, if not given.")
+@click.option("--exact", is_flag=True, help="Keep whole states, not only their fingerprints.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Save the search there, and resume it.",
+)
 @engine_options
 def explore(
     scenarios: tuple[str, ...],
     list_: bool,
+    group: str | None,
     settings: tuple[str, ...],
-    as_json: bool,
-    time_limit: float | None,
-    memory_limit: float | None,
+    threads: int | None,
+    exact: bool,
+    checkpoint: Path | None,
+    report: Report,
 ) -> int:
     """Visit every state of a small system, and show a shortest way to one that breaks a property.
 
@@ -196,38 +225,99 @@ def explore(
       kubeproof explore --list
       kubeproof explore two-phase-commit --set managers=5
     """
+    from kubeproof.conformance.explore.scenario import GROUPS, load, shipped
+
     if list_:
-        from kubeproof.conformance.explore.scenario import GROUPS, load, shipped
-
-        for group in GROUPS:
-            for path in shipped(group):
+        for each in (group,) if group else GROUPS:
+            for path in shipped(each):
                 scenario = load(path.stem)
-                size = " ".join(f"{key}={value}" for key, value in scenario.size.items())
-                click.echo(f"{group:6} {path.stem:40} {scenario.expected.value:9} {scenario.system} {size}")
+                size = " ".join(f"{key}={value}" for key, value in scenario.size.items() if value)
+                click.echo(f"{each:6} {path.stem:48} {scenario.expected.value:9} {scenario.system} {size}")
         return 0
+    scenarios = (*scenarios, *(path.stem for path in (shipped(group) if group else ())))
     if not scenarios:
-        raise click.UsageError("expected a SCENARIO, or --list")
+        raise click.UsageError("expected a SCENARIO, --group or --list")
+    if checkpoint is not None and len(scenarios) > 1:
+        raise click.UsageError("expected one SCENARIO with --checkpoint")
+    from kubeproof.conformance.cli.exploration import exploration_lines
+    from kubeproof.conformance.explore.explore import How
     from kubeproof.conformance.explore.explore import explore as explore_scenario
+    from kubeproof.conformance.explore.progress import progress_line
 
-    return print_results(
-        "exploration",
-        scenarios,
-        lambda name: explore_scenario(name, settings, Limits(time_limit, memory_limit)),
-        as_json=as_json,
-    )
+    def judge(name: str, limits: Limits) -> Result:
+        with progress_line() as show:
+            how = How(threads or available_processors(), exact, checkpoint, progress=show, keeps_steps=True)
+            return explore_scenario(name, settings, limits, how)
+
+    return report.judge("exploration", scenarios, judge, exploration_lines)
+
+
+@cli.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@engine_options
+def replay(runs: tuple[str, ...], report: Report) -> int:
+    """Make Runs of the simulator or the explorer again, and tell whether the same happens, event for event.
+
+    RUN is a file (.gz too) or - for standard input. The verdict is about the repetition: a counterexample that happens again
+    holds.
+
+    \b
+    Example:
+      kubeproof replay traces/*.ndjson
+    """
+    from kubeproof.conformance.replay import replay as replay_run
+
+    return report.judge("replay", runs, replay_run)
+
+
+@cli.command()
+@click.argument("ids", metavar="ID...", nargs=-1)
+@click.option("--list", "list_", is_flag=True, help="List the bugs: reference, what makes it, the property that must break.")
+@engine_options
+def bugs(ids: tuple[str, ...], list_: bool, report: Report) -> int:
+    """Explore each documented bug: with it its property must break, without it everything must hold.
+
+    Without ID all that ship, which are scenarios of their own (conformance/scenarios/bugs).
+
+    \b
+    Examples:
+      kubeproof bugs --list
+      kubeproof bugs raft-vote-granted-twice
+    """
+    from kubeproof.conformance.bugs import fault, judge, load_bugs, reference
+
+    scenarios = load_bugs()
+    table = [(id_, reference(each), fault(each), str(each.property)) for id_, each in scenarios.items()]
+    name, source, cause, broken = (max(map(len, column)) for column in zip(*table, strict=True))
+    if list_:
+        for cells in table:
+            click.echo(row(*zip(cells, (name, source, cause, broken), strict=True)))
+        return 0
+
+    def lines(result: Result) -> list[str]:
+        if "steps" not in result.details:
+            return lines_for_people(result)
+        found = str(result.details["reference"]), str(result.property), result.details["steps"], result.details["states"]
+        cells = row((result.subject, name), *zip(found, (source, broken, 5, 11), strict=True), (f"{result.seconds:.1f} s", 0))
+        return [f"{coloured(result.verdict)}  {cells}", *([f"          {printable(result.message)}"] if result.message else [])]
+
+    if not report.as_json:
+        heads = ("bug", name), ("reference", source), ("property", broken), ("steps", 5), ("     states", 11), ("seconds", 0)
+        click.echo(" " * 10 + row(*heads))
+    return report.judge("bug", ids or scenarios, judge, lines)
 
 
 @cli.command()
 @click.option("--quick", is_flag=True, help="20 simulated seeds instead of 200.")
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines on stdout, one result object a part.")
-def verify(quick: bool, as_json: bool) -> int:
-    """Check everything that ships: recorded runs, interaction scenarios, simulated seeds."""
+@report_options
+def verify(quick: bool, report: Report) -> int:
+    """Check everything that ships: recorded runs, interaction scenarios, explored scenarios, simulated seeds."""
     from kubeproof.conformance.verify import parts
 
-    verdicts = []
+    results: list[Result] = []
     for result in parts(seeds=20 if quick else 200):
-        print_result(result, as_json=as_json)
-        verdicts.append(result.verdict)
-    if not as_json:
-        click.echo(f"{len(verdicts)} parts, {sum(v == 'holds' for v in verdicts)} hold")
-    return exit_code(verdicts)
+        report.print(result)
+        results.append(result)
+    if not report.as_json:
+        click.echo(f"{len(results)} parts, {sum(result.verdict == 'holds' for result in results)} hold")
+    return report.end(results)

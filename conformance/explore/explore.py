@@ -175,4 +175,9 @@ def _evidence(name: str, scenario: Scenario, model: Model, violation: Violation)
         judged = check_file(str(path), "run", Limits())
         assert judged.verdict is wanted, f"the trace checker says {judged.verdict} of the counterexample {path}: {judged.message}"
     evidence = [{"file": str(path), "line": None, "what": what} for what in recorded.sentences(model, way)]
-    return {"steps": len(violation.way), "loop": len(violation.loop), "counterexample": str(path), "evidence": evidence}
+    return {
+        "steps": len(violation.way),
+        **({"loop": len(violation.loop)} if violation.loop else {}),
+        "counterexample": str(path),
+        "evidence": evidence,
+    }

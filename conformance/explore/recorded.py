@@ -88,21 +88,32 @@ def _event(model: Model, action: Action, state: GlobalState) -> Event:
     return Event(
         action=action.name,
         actor=model.component_names[action.component],
-        state={"local": model.describe(state.locals[action.component])},
+        state={model.component_names[each.component]: model.describe(state.locals[each.component]) for each in action.taken},
         args={"sends": [f"{model.component_names[sent.to]}: {model.describe(sent.body)}" for sent in action.sends]},
         message=None if message is None else {"body": model.describe(message.body)},
     )
 
 
 def sentences(model: Model, way: Way) -> list[str]:
-    """Each step for people, numbered; and where a way that ends where it was before goes round from."""
-    lines = [f"{number}. {_sentence(model, action, state)}" for number, (action, state) in enumerate(way, 1)]
+    """Each step for people, numbered, with what it has changed; and where a way that ends where it was before goes round from."""
     states = [first_state(model), *(state for _, state in way)]
+    lines = [
+        f"{number}. {_sentence(model, action, before, after)}"
+        for number, ((action, after), before) in enumerate(zip(way, states, strict=False), 1)
+    ]
     if states.index(states[-1]) < len(way):
         lines.insert(states.index(states[-1]), "From here on the same again and again:")
     return lines
 
 
-def _sentence(model: Model, action: Action, state: GlobalState) -> str:
-    taken = "" if action.message is None else f" {model.describe(action.message.body)}"
-    return f"{model.component_names[action.component]}: {action.name}{taken} -> {model.describe(state.locals[action.component])}"
+def _sentence(model: Model, action: Action, before: GlobalState, after: GlobalState) -> str:
+    """Who does what, and the local state that it leads to; where more than one component is concerned, those that have changed."""
+    message = "" if action.message is None else f" {model.describe(action.message.body)}"
+    names = model.component_names
+    concerned = dict.fromkeys(each.component for each in action.taken)
+    changed = [component for component in concerned if before.locals[component] != after.locals[component]]
+    if len(changed) < 2:
+        component = changed[0] if changed else action.component
+        return f"{names[action.component]}: {action.name}{message} -> {model.describe(after.locals[component])}"
+    states = "; ".join(f"{names[component]} -> {model.describe(after.locals[component])}" for component in changed)
+    return f"{names[action.component]}: {action.name}{message}: {states}"

@@ -154,7 +154,7 @@ def build(
     asks: Asks,
     batch: Batch,
     entry: int,
-) -> int:
+) -> Any:
     """Build the row behind something that is more than a simple step: a joint event, a call, what happens on a FIFO link."""
     new = batch.built[entry]
     if step != NOT_ENABLED:
@@ -162,7 +162,9 @@ def build(
         return take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(1))
     if via >= VIA_JOINT:
         length = joint_steps(world, row, via - VIA_JOINT, steps, batch, entry)
-        return BLOCKED if length < 0 else take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(length))
+        if length < 0:
+            return BLOCKED
+        return take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(length))
     end = copy_without(world, row, place if via == VIA_DROP else -1, new)
     if via == VIA_DUPLICATE:
         if end == new.shape[0]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import BinaryIO
 
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.simulation.liveness import LIVENESS, recovery_failure
 from kubeproof.conformance.simulation.recorder import Recorder
 from kubeproof.conformance.simulation.recording import Recording
 from kubeproof.conformance.simulation.registry import Fault, mistakes
+from kubeproof.conformance.trace.run import LineSink
 from kubeproof.conformance.verdict import Result, Verdict
 from kubeproof.impl.cluster.client import Client
 from kubeproof.impl.cluster.script import Script
@@ -17,7 +17,7 @@ from kubeproof.impl.cluster.settings import Settings
 from kubeproof.impl.sim.world import World
 
 
-def demonstrate(fault: Fault, *, on: bool, limits: Limits, file: BinaryIO | None = None) -> Result:
+def demonstrate(fault: Fault, *, on: bool, limits: Limits, file: LineSink | None = None) -> Result:
     """Run the fault's schedule and judge it; the Run goes to `file`. Recovery is judged for faults that break liveness."""
     bugs = [fault.name] if on else []
     settings = replace(Settings(), **{**fault.options, **({} if on else fault.off)})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.cluster.settings import Settings
 from kubeproof.impl.raft.types import NO_LIMIT
 from kubeproof.impl.sim.streams import Stream
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DEFAULTS: Mapping[str, Any] = asdict(Settings())
 BOOLEANS = {"true": True, "false": False}
@@ -39,9 +42,9 @@ def _read_option(text: str) -> tuple[str, Any]:
     return name, (numbers[0], numbers[-1]) if isinstance(default, tuple) else numbers[0]
 
 
-def changed_options(settings: Settings) -> dict[str, Any]:
-    """The settings that are not the defaults, by name."""
-    return {field.name: value for field in fields(settings) if (value := getattr(settings, field.name)) != field.default}
+def changed_options(given: DataclassInstance) -> dict[str, Any]:
+    """The fields that are not the defaults, by name."""
+    return {field.name: value for field in fields(given) if (value := getattr(given, field.name)) != field.default}
 
 
 def varied_settings(seed: int) -> Settings:

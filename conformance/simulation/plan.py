@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from kubeproof.conformance.simulation.options import changed_options, varied_settings
+import msgspec
+
+from kubeproof.conformance.simulation.options import DEFAULTS, changed_options, varied_settings
 from kubeproof.conformance.simulation.registry import FAULTS, needed_options
+from kubeproof.conformance.trace.lines import explained
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.cluster.environment import ENVIRONMENT_FAULTS
 from kubeproof.impl.cluster.settings import Settings
+from kubeproof.impl.raft.types import NO_LIMIT
 from kubeproof.impl.sim.streams import Stream
 from kubeproof.impl.sim.world import SEED_MAX
 
 NODES_MAX = 99
+EVENTS_MAX = 2**63 - 1
+TIME_MAX = 100_000
+TIMES = frozenset({"election_tick", "tick_ms", "disk_ms", "apply_ms", "answer_ms"})
+"""Settings of which more than TIME_MAX would let nothing happen for very long."""
 USUAL = Settings()
 
 
@@ -37,15 +45,9 @@ class Plan:
     fault_ms: int = 60
 
     def options(self) -> dict[str, Any]:
-        """For the header of the Run: all that is not as usual."""
-        described: dict[str, Any] = {"nodes": self.nodes, "seed": self.seed, "events": self.events}
-        if self.faults:
-            described["faults"] = self.faults
-        if self.bugs:
-            described["bugs"] = self.bugs
-        if self.liveness:
-            described["liveness"] = True
-        return described | changed_options(self.settings)
+        """For the header of the Run: size, seed, and all that is not as usual."""
+        described = changed_options(self)
+        return described | changed_options(described.pop("settings", USUAL))
 
 
 def plan_of(
@@ -59,20 +61,47 @@ def plan_of(
     liveness: bool,
 ) -> Plan:
     """A plan from what a user asks for. InvalidInput names what is wrong."""
-    if not 1 <= nodes <= NODES_MAX:
-        raise InvalidInput("--nodes", None, f"expected 1 to {NODES_MAX}, not {nodes}")
-    if not 0 <= seed <= SEED_MAX:
-        raise InvalidInput("--seed", None, f"expected 0 to {SEED_MAX}, not {seed}")
-    if events < 1:
-        raise InvalidInput("--events", None, f"expected at least 1, not {events}")
-    if options.get("tick_ms", 1) < 1:
-        raise InvalidInput("--option", None, "expected tick_ms of at least 1")
     ordered_faults = _known("--faults", faults, ENVIRONMENT_FAULTS)
     ordered_bugs = _known("--bug", bugs, FAULTS)
     settings = replace(Settings(), **{**needed_options(ordered_bugs), **options})
     # Lease-based reads trust clocks more than this world promises (docs/faults.md): they are judged where that is asked for.
     reads = not settings.lease_based_reads or "lease_outlives_election" in ordered_bugs
-    return Plan(nodes, seed, events, ordered_faults, ordered_bugs, settings, reads, liveness)
+    return _checked(Plan(nodes, seed, events, ordered_faults, ordered_bugs, settings, reads, liveness))
+
+
+def plan_from(options: Mapping[str, Any]) -> Plan:
+    """The plan whose `options` these are. InvalidInput names what is wrong."""
+    parts: dict[str, Any] = {"settings": {}}
+    for name, value in options.items():
+        if name in DEFAULTS:
+            parts["settings"][name] = value
+        elif name in Plan.__slots__ and name != "settings":
+            parts[name] = value
+        else:
+            raise InvalidInput("options", None, f"unknown option {name!r}")
+    try:
+        plan = msgspec.convert(parts, Plan)
+    except msgspec.ValidationError as error:
+        raise InvalidInput("options", None, explained(str(error), Plan)) from error
+    faults, bugs = _known("faults", plan.faults, ENVIRONMENT_FAULTS), _known("bugs", plan.bugs, FAULTS)
+    return _checked(replace(plan, faults=faults, bugs=bugs))
+
+
+def _checked(plan: Plan) -> Plan:
+    """The plan, if all of it is in range."""
+    times = (1, TIME_MAX)
+    bounds = {"nodes": (1, NODES_MAX), "seed": (0, SEED_MAX), "events": (1, EVENTS_MAX), "client_ms": times, "fault_ms": times}
+    for name, (least, most) in bounds.items():
+        _require_range(name, getattr(plan, name), least, most)
+    for name, value in asdict(plan.settings).items():
+        _require_range(name, value, int(name == "tick_ms"), TIME_MAX if name in TIMES else NO_LIMIT)
+    return plan
+
+
+def _require_range(name: str, value: int | tuple[int, int], least: int, most: int) -> None:
+    first, last = value if isinstance(value, tuple) else (value, value)
+    if not least <= first <= last <= most:
+        raise InvalidInput(name, None, f"expected {least} to {most}, not {value}")
 
 
 def varied_plan(seed: int, events: int) -> Plan:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.trace import raft_events
 from kubeproof.conformance.trace.raft import RaftChecker, Violation
-from kubeproof.conformance.trace.run import Header, RunWriter
+from kubeproof.conformance.trace.run import Header, LineSink, RunWriter
 
 EVENTS_BETWEEN_LIMITS = 256
 SOURCE = "kubeproof simulate"
@@ -20,7 +20,7 @@ class Recording:
     The Run ends with the violation; otherwise with what was under way. LimitReached is raised to whoever makes events.
     """
 
-    def __init__(self, system: str, options: Mapping[str, Any], limits: Limits, file: BinaryIO | None) -> None:
+    def __init__(self, system: str, options: Mapping[str, Any], limits: Limits, file: LineSink | None) -> None:
         header = Header(system=system, source=SOURCE, options=dict(options))
         self.violation: Violation | None = None
         self.events = 0

@@ -18,6 +18,7 @@ from kubeproof.conformance.simulation.recorder import Recorder
 from kubeproof.conformance.simulation.recording import Recording
 from kubeproof.conformance.simulation.registry import mistakes
 from kubeproof.conformance.trace.raft import Violation
+from kubeproof.conformance.trace.run import LineSink
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.impl.cluster.client import Client
 from kubeproof.impl.cluster.cluster import Cluster
@@ -62,11 +63,11 @@ def run_plan(plan: Plan, limits: Limits, out: str | None) -> Result:
     file."""
     begun = time.perf_counter()
     with nullcontext() if out is None else _replacing(out) as file:
-        outcome = _run(plan, limits, file)
+        outcome = run_into(plan, limits, file)
     if outcome.verdict is Verdict.VIOLATED and out is None:
         out = str(Path(tempfile.mkdtemp(prefix="kubeproof-")) / f"raft-seed-{plan.seed}.ndjson")
         with _replacing(out) as evidence:
-            _run(plan, Limits(), evidence)
+            run_into(plan, Limits(), evidence)
     details = {**outcome.details, "run": out, "seed": plan.seed, "nodes": plan.nodes}
     if outcome.violation is not None:
         details |= outcome.violation.details(out)
@@ -89,7 +90,9 @@ def _replacing(path: str) -> Iterator[BinaryIO]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
+    """What came of a plan."""
+
     verdict: Verdict
     property: str | None
     message: str
@@ -97,7 +100,8 @@ class _Outcome:
     violation: Violation | None = None
 
 
-def _run(plan: Plan, limits: Limits, file: BinaryIO | None) -> _Outcome:
+def run_into(plan: Plan, limits: Limits, file: LineSink | None) -> Outcome:
+    """Run a plan, and write the Run while it is made."""
     world = World(plan.seed)
     recording = Recording("raft", plan.options(), limits, file)
     recorder = Recorder(world, recording.take, reads=plan.reads)
@@ -127,16 +131,16 @@ def _run(plan: Plan, limits: Limits, file: BinaryIO | None) -> _Outcome:
     violation = recording.violation
     details = recording.counts() | {"delivered": network.delivered, "environment": environment.happened}
     if violation is not None:
-        return _Outcome(Verdict.VIOLATED, violation.property, violation.message, details, violation)
+        return Outcome(Verdict.VIOLATED, violation.property, violation.message, details, violation)
     if failure is not None:
-        return _Outcome(Verdict.VIOLATED, LIVENESS, failure, details)
+        return Outcome(Verdict.VIOLATED, LIVENESS, failure, details)
     if limit is not None:
-        return _Outcome(Verdict.UNKNOWN, None, limit, details)
-    return _Outcome(Verdict.HOLDS, None, "", details)
+        return Outcome(Verdict.UNKNOWN, None, limit, details)
+    return Outcome(Verdict.HOLDS, None, "", details)
 
 
 def _bootstrap(cluster: Cluster, plan: Plan) -> None:
     try:
         cluster.bootstrap(range(1, plan.nodes + 1))
     except ValueError as error:  # of raft/config.py, which knows what settings go together
-        raise InvalidInput("--option", None, str(error)) from error
+        raise InvalidInput("options", None, str(error)) from error

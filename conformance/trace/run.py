@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json as std_json
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, BinaryIO, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
@@ -53,10 +53,16 @@ class Event(Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 AnyEvent = TypeVar("AnyEvent")
 
 
-class RunWriter:
-    """Writes a Run to a binary file, event by event. Equal events give equal bytes: fields in a fixed order, no spaces."""
+class LineSink(Protocol):
+    """Where a Run goes: a binary file, or what takes the place of one. It is given whole lines."""
 
-    def __init__(self, file: BinaryIO, header: Header) -> None:
+    def write(self, line: bytearray, /) -> object: ...
+
+
+class RunWriter:
+    """Writes a Run, event by event. Equal events give equal bytes: fields in a fixed order, no spaces."""
+
+    def __init__(self, file: LineSink, header: Header) -> None:
         self._file = file
         self._encoder = json.Encoder(order="deterministic")
         self._line = bytearray()
@@ -69,7 +75,7 @@ class RunWriter:
         self._file.write(self._line)
 
 
-def write_run(file: BinaryIO, header: Header, events: Iterable[Struct]) -> None:
+def write_run(file: LineSink, header: Header, events: Iterable[Struct]) -> None:
     """Write a whole Run."""
     writer = RunWriter(file, header)
     for event in events:

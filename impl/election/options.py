@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from kubeproof.impl.election.faults import NO_FAULTS, Faults
 
@@ -31,8 +32,8 @@ class Options:
     - a leader that has lost its lease releases it, for up to a renew deadline, before it cancels the guarded context:
       `cancel_before_release`; the guarded work may even then not have returned: `drain_before_release` waits for it too;
     - timing that allows two leaders is accepted: `validated_timing` refuses it, under the assumptions `clock_ratio_max` (the rate
-      of the fastest clock by that of the slowest) and `response_delay_max` (ticks from when a renewal is applied to when the
-      leader has its answer).
+      of the fastest clock by that of the slowest) and `response_delay_max` (ticks of the leader's clock from when a write is
+      applied to when it has the answer: at most `request_timeout`; without one nothing bounds it while the lease is acquired).
     """
 
     lease_duration: int = 15
@@ -71,7 +72,7 @@ class Options:
             (self.response_delay_max < 0, "response delay must not be negative"),
             (
                 self.validated_timing and not self.timing_is_safe,
-                "lease duration must be greater than clock ratio * longest guarded time + response delay",
+                "lease duration must be greater than clock ratio * (longest guarded time + response delay)",
             ),
         )
         for wrong, text in problems:
@@ -98,9 +99,16 @@ class Options:
         return self.retry_period + self.renew_deadline + release
 
     @property
-    def timing_is_safe(self) -> bool:
-        """Whether no other candidate can take an unreleased lease before the guarded context has ended.
+    def safe_lease_duration(self) -> int:
+        """The shortest lease duration for which no other candidate can take an unreleased lease before the guarded context ends.
 
-        It must be more than equal, for what happens at one tick may happen in any order.
+        By the slowest clock the leader counts the response delay of a renewal and the guarded time after it, by the fastest clock
+        another candidate counts the lease. Clocks are read in whole ticks, so a part of a tick counts as one; and what happens at
+        one tick may happen in any order, so the lease must be longer than that.
         """
-        return self.lease_duration > self.clock_ratio_max * self.guarded_ticks_max + self.response_delay_max
+        return ceil(self.clock_ratio_max * (self.response_delay_max + self.guarded_ticks_max)) + 1
+
+    @property
+    def timing_is_safe(self) -> bool:
+        """Whether no other candidate can take an unreleased lease before the guarded context has ended."""
+        return self.lease_duration >= self.safe_lease_duration

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from kubeproof.conformance.cli import output
+from kubeproof.conformance.cli.output import Report, printable
+from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.verdict import Result, Verdict, exit_code
 
 PROGRAM = Path(sys.executable).with_name("kubeproof")
 ROOT = Path(__file__).parents[3]
 GOOD = ROOT / "traces" / "good-plain.ndjson"
+BAD = ROOT / "traces" / "bad-vote-not-stored.ndjson"
 COMMON = {"subject", "kind", "verdict", "property", "message", "seconds"}
 
 
@@ -87,6 +91,9 @@ def test_simulation_result() -> None:
         ["simulate", "raft", "--bug", "nonsense"],
         ["simulate", "raft", "--nodes", "0"],
         ["simulate", "nonsense"],
+        ["replay"],
+        ["replay", "absent"],
+        ["check", "traces/good-plain.ndjson", "--junit", "/nonexistent/junit.xml"],
     ],
 )
 def test_a_wrong_call_is_code_3(arguments: list[str]) -> None:
@@ -95,7 +102,7 @@ def test_a_wrong_call_is_code_3(arguments: list[str]) -> None:
     assert "Error: " in done.stderr or done.stdout.startswith("INVALID")
 
 
-@pytest.mark.parametrize("command", ["check", "interaction", "simulate", "verify"])
+@pytest.mark.parametrize("command", ["check", "interaction", "simulate", "explore", "replay", "bugs", "verify"])
 def test_help_has_an_example_for_each_engine(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0
@@ -103,17 +110,90 @@ def test_help_has_an_example_for_each_engine(command: str) -> None:
 
 
 def test_an_exception_of_the_engine_is_code_4_and_hides_no_subject(capsys: pytest.CaptureFixture[str]) -> None:
-    def judge(subject: str) -> Result:
+    def judge(subject: str, _limits: Limits) -> Result:
         if subject == "first":
             raise RuntimeError("broken")
         return Result(subject, "check", Verdict.HOLDS)
 
-    assert output.print_results("check", ["first", "second"], judge, as_json=True) == 4
+    assert Report(as_json=True).judge("check", ["first", "second"], judge) == 4
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["verdict"] for answer in answers] == ["unknown", "holds"]
     assert "RuntimeError: broken" in answers[0]["message"]
 
 
 def test_control_characters_of_the_input_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_result(Result("\x1b[31mred", "check", Verdict.INVALID, message="a\x07b"), as_json=False)
+    Report(as_json=False).print(Result("\x1b[31mred", "check", Verdict.INVALID, message="a\x07b"))
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_replay_result() -> None:
+    done = run("replay", GOOD, "absent", "--json")
+    good, absent = (json.loads(line) for line in done.stdout.splitlines())
+    assert good.keys() >= COMMON | {"events", "line", "steps"}
+    assert absent.keys() >= COMMON | {"events", "line", "steps"}
+    assert (good["kind"], good["verdict"], absent["verdict"], done.returncode) == ("replay", "holds", "invalid", 3)
+
+
+def test_bugs_result() -> None:
+    done = run("bugs", "raft-vote-granted-twice", "nonsense", "--json")
+    found, unknown = (json.loads(line) for line in done.stdout.splitlines())
+    assert found.keys() >= COMMON | {"bug", "reference", "fault", "engine", "off", "on", "steps", "states"}
+    assert (found["kind"], found["verdict"], unknown["verdict"], done.returncode) == ("bug", "holds", "invalid", 3)
+
+
+def test_bugs_are_listed_and_shown_as_a_table() -> None:
+    listed = run("bugs", "--list").stdout.splitlines()
+    assert any(
+        line.split() == ["raft-vote-granted-twice", "section", "5.2", "vote_granted_twice", "election_safety"] for line in listed
+    )
+    head, row, *rest = run("bugs", "raft-vote-granted-twice").stdout.splitlines()
+    assert head.split() == ["bug", "reference", "property", "steps", "states", "seconds"]
+    assert row.startswith("HOLDS     raft-vote-granted-twice  ")
+    assert not rest
+
+
+# ---- JUnit XML
+
+
+def junit(path: Path) -> ElementTree.Element:
+    return ElementTree.fromstring(path.read_bytes())
+
+
+def test_junit_tells_what_the_verdicts_are(tmp_path: Path) -> None:
+    out = tmp_path / "junit.xml"
+    done = run("check", GOOD, BAD, "absent", "--junit", out, "--json")
+    assert [json.loads(line)["verdict"] for line in done.stdout.splitlines()] == ["holds", "violated", "invalid"]
+    suite = junit(out)
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    good, bad, absent = suite
+    assert (good.get("classname"), good.get("name"), len(good)) == ("kubeproof.check", str(GOOD), 0)
+    assert (bad[0].tag, bad[0].get("type")) == ("failure", "violated")
+    assert (absent[0].tag, absent[0].get("type")) == ("error", "invalid")
+    assert "durable_state" in str(bad[0].get("message"))
+    assert str(bad[0].text).startswith("VIOLATED")
+
+
+def test_junit_calls_what_is_unknown_an_error(tmp_path: Path) -> None:
+    out = tmp_path / "junit.xml"
+    assert run("check", GOOD, "--time-limit", "0", "--junit", out).returncode == 2
+    assert junit(out)[0][0].get("type") == "unknown"
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00\x07\x1b[31m", "]]><x a='\"'>&amp;", "\ud800\ufffe\uffff\x85\u2028", "é\n\t<", "\U0001f600"]
+)
+def test_junit_escapes_what_means_no_good(text: str) -> None:
+    file = BytesIO()
+    evidence = [{"file": text, "line": 1, "what": text}]
+    result = Result(text, "check", Verdict.VIOLATED, text, text, details={"evidence": evidence, "diff": text, "run": text})
+    Report(as_json=True, junit=file).end([result])
+    case = ElementTree.fromstring(file.getvalue())[0]
+    assert case.get("name") == printable(text)
+    assert len(case) == 1
+
+
+def test_every_engine_writes_junit(tmp_path: Path) -> None:
+    for command in (["explore", "register"], ["replay", str(GOOD)], ["bugs", "nonsense"], ["interaction", "absent"]):
+        out = tmp_path / f"{command[0]}.xml"
+        run(*command, "--junit", out)
+        assert junit(out).get("tests") == "1"

@@ -72,7 +72,7 @@ def test_a_limit_is_unknown() -> None:
         ("system: register", "expected"),
         (OWN + "system: [", ":4: expected YAML"),
         (OWN + "colour: green\n", "unknown field `colour`"),
-        (OWN.replace("register", "paxos"), "system: expected one of raft, register, two-phase-commit, got 'paxos'"),
+        (OWN.replace("register", "paxos"), "system: expected one of election, raft, register, two-phase-commit, got 'paxos'"),
         (OWN.replace("servers: 1", "servers: many"), "size[...]: expected `int`, got `str`"),
         (OWN.replace("servers: 1", "servers: 0"), "size.servers: expected 1 to"),
         (OWN.replace("servers: 1", "servers: 99999999999999999999999"), "expected"),

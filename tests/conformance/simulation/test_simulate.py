@@ -75,6 +75,9 @@ def test_a_limit_gives_unknown() -> None:
         {"options": {"election_tick": 1}},
         {"options": {"lease_based_reads": True}},
         {"options": {"tick_ms": 0}},
+        {"options": {"tick_ms": 10**9}},
+        {"options": {"disk_ms": (2, 1)}},
+        {"events": 2**63},
     ],
 )
 def test_what_cannot_be_simulated_is_refused(arguments: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ def test_the_tightest_timing_that_client_go_accepts() -> None:
         {"release_on_cancel": True, "lease_duration": 22},
         {"release_on_cancel": True, "cancel_before_release": True, "lease_duration": 12},
         {"clock_ratio_max": Fraction(5, 4)},
+        {"clock_ratio_max": Fraction(6, 5)},  # 14.4 ticks, and clocks are read in whole ones
+        {"clock_ratio_max": Fraction(2), "response_delay_max": 1, "lease_duration": 26},
         {"response_delay_max": 3},
     ],
 )
@@ -64,7 +66,8 @@ def test_validated_timing_refuses(settings: dict[str, Any]) -> None:
         {"release_on_cancel": True, "lease_duration": 23},
         {"release_on_cancel": True, "cancel_before_release": True},
         {"release_on_cancel": True, "drain_before_release": True},
-        {"clock_ratio_max": Fraction(6, 5)},
+        {"clock_ratio_max": Fraction(6, 5), "lease_duration": 16},
+        {"clock_ratio_max": Fraction(2), "response_delay_max": 1, "lease_duration": 27},
         {"response_delay_max": 2},
     ],
 )

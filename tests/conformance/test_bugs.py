@@ -1,0 +1,113 @@
+"""`kubeproof bugs`: what ships is found with a silent control, and a row that proves nothing is said to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubeproof.conformance import bugs
+from kubeproof.conformance.explore import scenario as scenarios
+from kubeproof.conformance.explore.scenario import Bug, Scenario
+from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.verdict import InvalidInput, Verdict
+
+TWICE = "raft-vote-granted-twice"
+
+
+@pytest.fixture(autouse=True)
+def _evidence_goes_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("id_", bugs.load_bugs())
+def test_what_ships_says_whose_bug_it_is(id_: str) -> None:
+    scenario = bugs.load_bugs()[id_]
+    assert bugs.reference(scenario)
+    assert bugs.fault(scenario)
+
+
+def test_a_bug_is_found_and_its_control_is_silent() -> None:
+    result = bugs.judge(TWICE, Limits())
+    assert (result.verdict, result.kind, result.property, result.message) == (Verdict.HOLDS, "bug", "election_safety", "")
+    details = dict(result.details)
+    assert Path(str(details.pop("counterexample"))).exists()
+    assert details.pop("states") == bugs.load_bugs()[TWICE].pinned()
+    assert isinstance(details.pop("steps"), int)
+    assert details == {
+        "bug": TWICE,
+        "reference": "section 5.2",
+        "fault": "vote_granted_twice",
+        "engine": "explore",
+        "off": "holds",
+        "on": "violated",
+    }
+
+
+def planted(**changes: Any) -> Scenario:
+    """The register with two servers, in which a client does not find what it wrote: a bug without a switch."""
+    sound = Scenario("register", Verdict.VIOLATED, {"servers": 2, "clients": 2}, property="reads_a_write", bug=Bug("a book", {}))
+    return msgspec.structs.replace(sound, **changes)
+
+
+def test_a_control_that_is_violated_is_no_pass() -> None:
+    result = bugs.judge_scenario("planted", planted(), Limits())
+    assert (result.verdict, result.details["off"], result.details["on"]) == (Verdict.VIOLATED, "violated", "violated")
+    assert result.message.startswith("off: expected holds, seen reads_a_write")
+
+
+def test_a_bug_that_is_not_found_is_no_pass() -> None:
+    result = bugs.judge_scenario("planted", planted(size={"servers": 1, "clients": 2}), Limits())
+    assert (result.verdict, result.details["off"], result.details["on"]) == (Verdict.VIOLATED, "holds", "holds")
+    assert result.message.startswith("on: expected a violation of reads_a_write, seen holds")
+
+
+def test_another_property_than_expected_is_no_pass() -> None:
+    twice = bugs.load_bugs()[TWICE]
+    result = bugs.judge_scenario(TWICE, msgspec.structs.replace(twice, property="log_matching"), Limits())
+    assert (result.verdict, result.details["off"], result.details["on"]) == (Verdict.VIOLATED, "holds", "violated")
+    assert "expected a violation of log_matching, seen election_safety" in result.message
+
+
+def test_a_control_that_proves_nothing_is_no_pass() -> None:
+    """Nobody is elected in a control that must see a leader."""
+    twice = bugs.load_bugs()[TWICE]
+    result = bugs.judge_scenario(TWICE, msgspec.structs.replace(twice, size=twice.size | {"terms": 0}), Limits())
+    assert (result.verdict, result.details["off"]) == (Verdict.VIOLATED, "violated")
+    assert "seen sometimes" in result.message
+
+
+def test_a_limit_is_unknown() -> None:
+    assert bugs.judge(TWICE, Limits(time_limit_s=0)).verdict is Verdict.UNKNOWN
+
+
+def test_an_unknown_bug_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(InvalidInput, match=f"nope: expected one of .*{TWICE}"):
+        bugs.judge("nope", Limits())
+
+
+def test_an_option_of_the_control_is_what_makes_the_bug() -> None:
+    scenario = planted(bug=Bug("a book", {"mended": True, "old": False}))
+    assert bugs.fault(scenario) == "mended=false, old=true"
+    assert bugs.reference(scenario) == "a book"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("system: raft\nexpected: violated\nproperty: no_panic\nfaults: [vote_granted_twice]\n", "expected bug.reference"),
+        ("system: raft\nexpected: violated\nproperty: no_panic\nbug: {}\n", "expected bug.reference"),
+        ("system: raft\nexpected: violated\nproperty: no_panic\nbug: {reference: a book}\n", "faults or bug.control"),
+        ("system: raft\nexpected: violated\nfaults: [vote_granted_twice]\nbug: {}\n", "a property"),
+        ("system: raft\nexpected: holds\nproperty: no_panic\nfaults: [vote_granted_twice]\nbug: {}\n", "expected: violated"),
+    ],
+)
+def test_a_row_that_says_too_little_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, problem: str) -> None:
+    monkeypatch.setattr(scenarios, "FOLDER", tmp_path)
+    (tmp_path / "bugs").mkdir()
+    (tmp_path / "bugs" / "planted.yaml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"planted\.yaml") as refused:
+        bugs.load_bugs()
+    assert problem in str(refused.value)
