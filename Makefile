@@ -35,7 +35,7 @@ check: setup  ## format, lint, types, import rule
 	$(BIN)/pytest -q tests/test_import_rule.py
 
 benchmark: setup  ## measure speed and memory (benchmarks/README.md)
-	for program in benchmarks/*.py; do echo "$$program"; $(BIN)/python $$program || exit 1; done
+	for program in benchmarks/*.py; do echo "$$program"; $(BIN)/python -m benchmarks.$$(basename $$program .py) || exit 1; done
 
 lock:  ## pin requirements.txt anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 --group dev pyproject.toml -o requirements.txt

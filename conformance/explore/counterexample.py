@@ -63,7 +63,7 @@ def decoded(exploration: Exploration, row: list[int]) -> GlobalState:
     """What a row stands for."""
     steps, model = exploration.steps, exploration.model
     components = len(model.component_names)
-    locals_ = tuple(steps.locals[local][1] for local in row[:components])
+    locals_ = tuple(steps.states[local] for local in row[:components])
     messages: list[UnderWay] = [steps.messages[message] for message in row[components + 1 :] if message >= 0]
     if model.network is not Network.FIFO:
         messages.sort(key=repr)

@@ -81,6 +81,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     except LimitReached as limit:
         verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
     details |= _figures(exploration) | {"resumed": resumed, "local_steps": exploration.steps.computed - recalled}
+    details["local_step_seconds"] = round(exploration.learning_s, 3)
     if checkpoint is not None and verdict is not Verdict.UNKNOWN:
         checkpoint.forget()
     if how.keeps_steps and exploration.steps.computed > recalled:

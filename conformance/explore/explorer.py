@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from kubeproof.conformance.explore.hashing import Ints, Numbers
 from kubeproof.conformance.explore.local_steps import LocalSteps
 from kubeproof.conformance.explore.saving import Saved
 from kubeproof.conformance.explore.seen import Seen
-from kubeproof.conformance.explore.system import Local, Model, Property
+from kubeproof.conformance.explore.system import Model, Property
 from kubeproof.conformance.explore.tables import StepTable
 from kubeproof.conformance.explore.worker import FOUND_AT_ONCE, Question, Report, Task, Worker
 from kubeproof.conformance.limits import LimitReached, Limits
@@ -55,6 +56,8 @@ class Exploration:
 
     `numbered`: one worker keeps all rows, in the order in which they were found, with where each comes from (`stored`) and every
     edge (`edges`). `exact`: rows that share a fingerprint are told apart; without it they would count as one state.
+
+    `learning_s` are the seconds spent in asking the system for local steps.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Exploration:
         self._askers = Askers(model.system, self.steps.parts, threads)
         self.statistics = Statistics()
         self.witnessed: dict[str, int] = {}
+        self.learning_s = 0.0
         self.stored: Store | None = None
         self._limits = limits
         self._progress = progress
@@ -214,7 +218,9 @@ class Exploration:
             self.statistics.levels[-1] += report.found
             self._answer(report.questions)
             self._answer_ends(report.ends)
+        begun = time.perf_counter()
         self.steps.learn(list(dict.fromkeys(pair for report in reports for pair in report.missing)), self._askers)
+        self.learning_s += time.perf_counter() - begun
         self.statistics.generated, self.statistics.outside, self.statistics.ends = self._totals().tolist()
         return [task for report in reports for task in report.left]
 
@@ -236,8 +242,9 @@ class Exploration:
 
     def _answer(self, questions: Iterable[Question]) -> None:
         depth = len(self.statistics.levels) - 1
+        known = self.steps.states
         for locals_, state in questions:
-            states = self._states(locals_)
+            states = [known[local] for local in locals_]
             for each in self._properties[len(locals_)]:
                 if not each.holds(*states):
                     self._break(each, depth, state)
@@ -254,11 +261,8 @@ class Exploration:
     def _answer_ends(self, ends: Iterable[Question]) -> None:
         for locals_, state in ends:
             assert self.model.may_end is not None
-            if not self.model.may_end(*self._states(locals_)):
+            if not self.model.may_end(*[self.steps.states[local] for local in locals_]):
                 self._break(DEADLOCK, self.statistics.depth, state)
-
-    def _states(self, locals_: Iterable[int]) -> list[Local]:
-        return [self.steps.locals[local][1] for local in locals_]
 
     def _break(self, broken: Property, depth: int, state: int) -> None:
         """Of several violations the one that is met first counts."""

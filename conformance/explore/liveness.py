@@ -69,8 +69,8 @@ def marks(exploration: Exploration, holds: Callable[..., bool]) -> Marks:
     locals_ = np.ascontiguousarray(exploration.stored.rows[:, : len(exploration.model.component_names)])
     as_one = locals_.view(np.dtype((np.void, locals_.itemsize * locals_.shape[1]))).ravel()
     _, at, which = np.unique(as_one, return_index=True, return_inverse=True)
-    known = exploration.steps.locals
-    answers = np.array([holds(*[known[local][1] for local in row]) for row in locals_[at].tolist()], np.bool_)
+    known = exploration.steps.states
+    answers = np.array([holds(*[known[local] for local in row]) for row in locals_[at].tolist()], np.bool_)
     marked: Marks = answers[which]
     return marked
 

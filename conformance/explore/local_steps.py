@@ -55,6 +55,7 @@ class LocalSteps:
         self._model = model
         self.computed = 0
         self.locals: list[tuple[int, Hashable]] = []
+        self.states: list[Hashable] = []
         self.messages: list[UnderWay] = []
         self.kinds: list[tuple[str, tuple[str, ...]]] = [("", ())]
         self.budget_names = tuple(model.budgets)
@@ -161,6 +162,7 @@ class LocalSteps:
             if key not in self._local_ids:
                 self._local_ids[key] = len(self.locals)
                 self.locals.append(key)
+                self.states.append(renamed)
             images.append(self._local_ids[key])
         self._events.reserve(max(images))
         self._part_steps.reserve(max(images))
@@ -303,6 +305,7 @@ class LocalSteps:
             growing.restore(arrays[name])
         self._pairs.keys, self._pairs.values = np.array(arrays["keys"]), np.array(arrays["values"])
         self.locals, self.messages, self.kinds = values["locals"], values["messages"], values["kinds"]
+        self.states = [state for _, state in self.locals]
         self._local_ids = {each: number for number, each in enumerate(self.locals)}
         self._message_ids = {each: number for number, each in enumerate(self.messages)}
         self._pair_count, self.computed = values["pairs"], values["computed"]

@@ -107,7 +107,7 @@ def sentences(model: Model, way: Way) -> list[str]:
 
 
 def _sentence(model: Model, action: Action, before: GlobalState, after: GlobalState) -> str:
-    """Who does what, and the local state that it leads to; where more than one component is concerned, those that have changed."""
+    """Who does what, and the local state that it leads to; where several components are concerned, those that have changed."""
     message = "" if action.message is None else f" {model.describe(action.message.body)}"
     names = model.component_names
     concerned = dict.fromkeys(each.component for each in action.taken)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kubeproof.conformance.explore.hashing import Ints, Numbers, Words
 
-BATCH = 128
+BATCH = 256
 # Of one local state, and of one step; batches have room for the successors of a row in which all components have so many.
 EVENTS_MAX = 64
 SENDS_MAX = 64

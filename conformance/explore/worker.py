@@ -48,11 +48,8 @@ class Task(NamedTuple):
     todo: Ints
 
 
-class Question(NamedTuple):
-    """Local states, given by number, that are met together for the first time. `state` is the number of the first such state."""
-
-    locals: list[int]
-    state: int
+Question = tuple[list[int], int]
+"""Local states, given by number, that are met together for the first time, and the number of the state where they are."""
 
 
 @dataclass(slots=True)
@@ -170,7 +167,7 @@ class Worker:
         places = self._asks.ends[: self._asks.counts[ENDS]]
         changed = np.full(len(places), CHANGED_MANY, np.int32)
         asked = self._ask(self._everyone, self._ended, piece.rows[places], changed, 0)
-        report.ends = [each._replace(state=piece.origin + int(places[each.state])) for each in asked]
+        report.ends = [(locals_, piece.origin + int(places[at])) for locals_, at in asked]
 
     def _ask(self, asked: Asked, judged: Keys, rows: Ints, changed: Ints, number: int) -> list[Question]:
         questions: list[Question] = []
@@ -181,8 +178,9 @@ class Worker:
             judged.count += count
             at, combination = self._unjudged[:count, 0], self._unjudged[:count, 1]
             met = rows[at[:, None], asked.columns[combination]].tolist()
-            sizes = asked.sizes[combination].tolist()
-            questions += [Question(ids[:size], number + row) for ids, size, row in zip(met, sizes, at.tolist(), strict=True)]
+            if len(set(asked.sizes.tolist())) > 1:
+                met = [ids[:size] for ids, size in zip(met, asked.sizes[combination].tolist(), strict=True)]
+            questions += zip(met, (number + at).tolist(), strict=True)
         return questions
 
     def _make_room_for_edges(self, more: int) -> None:
@@ -195,7 +193,7 @@ class Worker:
 
 def _asked(components: int, sizes: Iterable[int]) -> Asked:
     chosen = [each for size in sizes for each in combinations(range(components), size)]
-    columns = np.zeros((len(chosen), components), np.int32)
+    columns = np.zeros((len(chosen), max(map(len, chosen), default=0)), np.int32)
     for number, each in enumerate(chosen):
         columns[number, : len(each)] = each
     lists = [[number for number, each in enumerate(chosen) if component in each] for component in range(components)]

@@ -154,7 +154,7 @@ def _append_from_leader(raft: Raft, message: Message) -> int | None:
     log, faults = raft.log, raft.faults
     if faults.truncate_without_conflict and message.entries and log.match_term(message.index, message.log_term):
         log.append(message.entries)
-    if faults.compacted_prev_term_zero and message.index > 0 == message.log_term == log.term_or_zero(message.index):
+    if faults.compacted_prev_term_zero and message.index and message.log_term == log.term_or_zero(message.index) == 0:
         log.commit_to(min(message.commit, message.index + len(message.entries)))
         return message.index
     last_new = log.maybe_append(message.index, message.log_term, message.entries, message.commit)

@@ -1,5 +1,5 @@
 """impl/election as a system to explore: client-go's elector and the Lease take every step."""
 
-from kubeproof.conformance.bindings.election.model import model
+from kubeproof.conformance.bindings.election.model import Election, model
 
-__all__ = ["model"]
+__all__ = ["Election", "model"]

@@ -105,27 +105,27 @@ class CandidateComponent:
         """One of these events, or a part of time passing."""
         elector = state.elector
         if event in (TICK, SKIP):
-            return self._time_passes(state, ticks=event is TICK)
-        if event is ANSWER:
+            return self._time_passes(state, ticks=event == TICK)
+        if event == ANSWER:
             assert state.answer is not None
             return self._happens(state, state.answer)
-        if event is PAUSE:
+        if event == PAUSE:
             return Step(state._replace(paused=True)) if self._runs(elector) else None
-        if event is RESUME:
+        if event == RESUME:
             return Step(state._replace(paused=False))
-        if event is WRITE:
+        if event == WRITE:
             assert self.resource is not None
             return Step(state, (Message(self.resource, Write(elector.fencing_token), synchronous=True),))
         if event.name == SERVE_LATE:
             assert isinstance(event.argument, Request)
             left = state._replace(late=state.late - {event.argument})
             return Step(left, (Message(self.lease, Call(event.argument, awaited=False), synchronous=True),))
-        if elector.request is not None and event is SERVE[elector.request.verb]:
+        if elector.request is not None and event == SERVE[elector.request.verb]:
             return Step(state, (Message(self.lease, Call(elector.request), synchronous=True),))
         return self._happens(state, Signal(event.name))
 
     def receive(self, state: Candidate, body: Written | Answer) -> Step | None:
-        """What comes from the Lease."""
+        """What comes from the Lease. Who is paused takes an answer later."""
         if isinstance(body, Written):
             answer = state.answer
             return Step(
@@ -135,7 +135,7 @@ class CandidateComponent:
                     late=versions.can_still_be_applied(state.late),
                 )
             )
-        return Step(state._replace(answer=body)) if self.latency else self._happens(state, body)
+        return Step(state._replace(answer=body)) if self.latency or state.paused else self._happens(state, body)
 
     def slack(self, state: Candidate) -> int | None:
         """Ticks that may pass until a timer of the elector is due, or the guarded work must have returned; None is any number."""
@@ -166,7 +166,7 @@ class CandidateComponent:
         elector, _ = stepped
         answer, late = state.answer, state.late
         if elector.request_id != before.request_id:  # it has given up its request
-            if answer is None and self.latency and before.request is not None and versions.can_be_applied(before.request):
+            if answer is None and before.request is not None and self._can_be_applied(before.request):
                 late |= {before.request}
             answer = None
         elif isinstance(event, Answer):
@@ -174,6 +174,11 @@ class CandidateComponent:
         left = event is not Signal.CRASH and self._leaves(before, elector)
         reached = Candidate(elector, answer, late, state.drained, state.credit, left=left)
         return Step(self._canonical(reached), labels=tuple(elector_labels(before, event, elector)))
+
+    def _can_be_applied(self, request: Request) -> bool:
+        """Whether a request that was given up before the API server took it may still change the Lease."""
+        stale = self.relative and request.resource_version == versions.STALE
+        return self.latency and request.verb is not Verb.GET and not stale
 
     def _leaves(self, before: ElectorState, after: ElectorState) -> bool:
         """Whether Run returns without a try to give back the lease."""

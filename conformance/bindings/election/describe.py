@@ -33,9 +33,11 @@ class Describe:
             return self._candidate(value)
         if isinstance(value, Lease):
             stored = value.stored
-            return "no lease" if stored.record is None else self._lease(stored.resource_version, stored.record)
+            robbed = ", taken from its holder" if value.robbed else ""
+            return "no lease" if stored.record is None else self._lease(stored.resource_version, stored.record) + robbed
         if isinstance(value, Resource):
-            return f"last written with token {value.fence.highest_token}"
+            late = ", then by a former leader" if value.disordered else ""
+            return f"written with token {value.fence.highest_token}{late}"
         if isinstance(value, Call):
             return _request(value.request) + ("" if value.awaited else ", given up")
         if isinstance(value, Answer):
@@ -47,12 +49,12 @@ class Describe:
     def _candidate(self, state: Candidate) -> str:
         elector = state.elector
         parts = [_PHASES[elector.phase] + _timers(elector)]
-        if state.paused:
-            parts.insert(0, "paused")
         if elector.guarded:
             parts.insert(0, "leads")
         elif elector.working:
             parts.insert(0, f"still works (for {state.drained})")
+        if state.paused:
+            parts.insert(0, "paused")
         if elector.request is not None:
             parts.append(f"{elector.request.verb.value} {'under way' if state.answer is None else 'answered'}")
         if elector.observed_record.lease_duration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
@@ -145,9 +145,7 @@ def model(
     for wrong, problem in problems:
         if wrong:
             raise InvalidInput("size", None, problem)
-    delay = (request_timeout or renew_deadline) if latency else 0
     settings: dict[str, Any] = {
-        "renew_deadline": renew_deadline,
         "retry_period": retry_period,
         "release_on_cancel": release_on_cancel,
         "restart": restart,
@@ -159,27 +157,20 @@ def model(
         "cancel_before_release": cancel_before_release,
         "drain_before_release": drain_before_release,
         "clock_ratio_max": Fraction(slow_clocks, slow_clocks - 1) if slow_clocks else Fraction(1),
-        "response_delay_max": delay,
+        "response_delay_max": request_timeout if latency else 0,
         "faults": given,
     }
     budgets: dict[str, int | None] = {CRASHES: crashes, CANCELS: cancels, FAILURES: failures, PAUSES: pauses}
     without = {event for event in (*SIGNALS.values(), PAUSE) if event.costs is not None and not budgets[event.costs]}
     if not drain:
         without.add(SIGNALS[Signal.WORK_RETURNED])
-    try:
-        options = Options(lease_duration=lease_duration, **settings)
-        if validated_timing:
-            options = replace(options, lease_duration=max(lease_duration, options.safe_lease_duration), validated_timing=True)
-        last = replace(
-            options,
-            lease_duration=last_lease_duration or options.lease_duration,
-            renew_deadline=last_renew_deadline or renew_deadline,
-        )
-    except ValueError as problem:
-        raise InvalidInput("size", None, str(problem)) from problem
+    all_but_last = _options(settings, lease_duration, renew_deadline, validated=validated_timing)
+    last = _options(
+        settings, last_lease_duration or lease_duration, last_renew_deadline or renew_deadline, validated=validated_timing
+    )
     components = tuple(
         CandidateComponent(
-            Elector(IDENTITIES[number], options if number < candidates - 1 else last),
+            Elector(IDENTITIES[number], all_but_last if number < candidates - 1 else last),
             lease=candidates,
             resource=candidates + 1 if resource else None,
             latency=latency,
@@ -231,6 +222,17 @@ def model(
         ),
         describe=Describe(relative=not writes),
     )
+
+
+def _options(settings: Mapping[str, Any], lease_duration: int, renew_deadline: int, *, validated: bool) -> Options:
+    """A candidate's options. InvalidInput for those that NewLeaderElector refuses."""
+    try:
+        options = Options(lease_duration=lease_duration, renew_deadline=renew_deadline, **settings)
+    except ValueError as problem:
+        raise InvalidInput("size", None, str(problem)) from problem
+    if not validated:
+        return options
+    return replace(options, lease_duration=max(lease_duration, options.safe_lease_duration), validated_timing=True)
 
 
 def _wanted(*choices: tuple[T, object]) -> Iterator[T]:

@@ -82,7 +82,7 @@ def _holds(candidate: Candidate, lease: Local) -> bool:
 # ---- recovery
 
 
-def is_to_renew(candidate: Local, lease: Local) -> bool:
+def is_to_renew(candidate: Local, lease: Local, *_: Local) -> bool:
     """Of one candidate: it leads, the lease is its own, and it may try to renew it now."""
     if not isinstance(candidate, Candidate) or not _holds(candidate, lease):
         return False

@@ -7,7 +7,7 @@ STALE. (The versions that serve as fencing tokens are compared by size: there th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kubeproof.impl.election import Answer, ElectorState, LeaderElectionRecord, Request, Verb
 from kubeproof.impl.election.record import NO_VERSION
@@ -46,25 +46,23 @@ def uncounted(record: LeaderElectionRecord) -> LeaderElectionRecord:
 
 def settled(state: ElectorState) -> ElectorState:
     """An answer has been taken: all stale versions are alike now."""
-    return state._replace(observed_version=_settled(state.observed_version), resource_version=_settled(state.resource_version))
-
-
-def _settled(version: int) -> int:
-    return STALE if version == OTHER_STALE else version
+    return _each_version(state, {OTHER_STALE: STALE})
 
 
 def aged(state: ElectorState) -> ElectorState:
     """The Lease was written: what was its current version is no longer."""
+    return _each_version(state, {CURRENT: STALE})
+
+
+def _each_version(state: ElectorState, instead: Mapping[int, int]) -> ElectorState:
     request = state.request
+    if request is not None:
+        request = request._replace(resource_version=instead.get(request.resource_version, request.resource_version))
     return state._replace(
-        request=None if request is None else request._replace(resource_version=_aged(request.resource_version)),
-        observed_version=_aged(state.observed_version),
-        resource_version=_aged(state.resource_version),
+        request=request,
+        observed_version=instead.get(state.observed_version, state.observed_version),
+        resource_version=instead.get(state.resource_version, state.resource_version),
     )
-
-
-def _aged(version: int) -> int:
-    return STALE if version == CURRENT else version
 
 
 def aged_answer(answer: Answer, observed_version: int) -> Answer:
@@ -74,11 +72,6 @@ def aged_answer(answer: Answer, observed_version: int) -> Answer:
     return answer._replace(resource_version=STALE if observed_version == CURRENT else OTHER_STALE)
 
 
-def can_be_applied(request: Request) -> bool:
-    """Whether a request that nobody waits for may still change the Lease; an update of a stale version can not."""
-    return request.verb is not Verb.GET and request.resource_version != STALE
-
-
 def can_still_be_applied(requests: Iterable[Request]) -> frozenset[Request]:
-    """Those of such requests that may change the Lease once more after it was written. (NO_VERSION in an update is a fault.)"""
+    """Which of the requests that were given up may change the Lease after it was written: updates without a version, a fault."""
     return frozenset(each for each in requests if each.verb is Verb.UPDATE and each.resource_version == NO_VERSION)

@@ -5,10 +5,12 @@ Each rule says under which setup a field can influence nothing; a test compares 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kubeproof.conformance.bindings.raft.setup import NO_WINDOW, Setup
 from kubeproof.impl.raft.state import NodeState, RaftState
 from kubeproof.impl.raft.tracker import InflightsState, ProgressState, TrackerState
-from kubeproof.impl.raft.types import NO_ID, StateType
+from kubeproof.impl.raft.types import NO_ID, Message, StateType
 
 NO_INFLIGHTS = InflightsState()
 
@@ -21,9 +23,16 @@ def canonical(node: NodeState, setup: Setup) -> NodeState:
             uncommitted_size=0,  # there is no limit to it
             heartbeat_elapsed=0,  # heartbeats are events
             election_elapsed=_election_elapsed(raft, setup),
+            messages=by_receiver(raft.messages),
+            messages_after_append=by_receiver(raft.messages_after_append),
             tracker=_tracker(raft.tracker, setup) if raft.state is StateType.StateLeader else raft.tracker,
         )
     )
+
+
+def by_receiver(messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Messages that wait for a write, in the order in which each receiver gets them; between receivers there is none."""
+    return tuple(sorted(messages, key=lambda message: message.to))
 
 
 def _election_elapsed(raft: RaftState, setup: Setup) -> int:

@@ -77,9 +77,9 @@ def step(state: Client, event: system.Event) -> system.Step:
         assert isinstance(event.argument, int)
         read = Read(state.asked + 1, event.argument, len(state.applied))
         asks = state._replace(asked=read.number, waiting=(*state.waiting, read))
-        return system.Step(asks, (_ask(read, again=False),), (READ,))
+        return system.Step(asks, (_ask(read, again=False),))
     [read] = [each for each in state.waiting if each.number == event.argument]
-    return system.Step(state, (_ask(read, again=True),), (READ_AGAIN,))
+    return system.Step(state, (_ask(read, again=True),))
 
 
 def _ask(read: Read, *, again: bool) -> system.Message:

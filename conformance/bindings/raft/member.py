@@ -86,9 +86,9 @@ class Members:
         if event.name == RESTART:
             return self._restart(component + 1, state)
         if event.name == STOP:
-            return system.Step(Stopped(), (), (STOP,))
+            return system.Step(Stopped())
         if event.name in (CUT_OFF, RECONNECT):
-            return system.Step(state._replace(cut_off=event.name == CUT_OFF), (), (event.name,))
+            return system.Step(state._replace(cut_off=event.name == CUT_OFF))
         return self._do(component + 1, state, event, lambda process: _HAPPENS[event.name](process, event.argument))
 
     def receive(self, component: int, state: system.Local, message: system.Message) -> system.Step | None:
@@ -115,16 +115,16 @@ class Members:
 
     def _restart(self, member: int, state: Running) -> system.Step:
         stored = _after_crash(self.setup, state.storage)
-        return self._start(member, stored, pre_vote=self.setup.pre_vote, labels=(RESTART,))
+        return self._start(member, stored, pre_vote=self.setup.pre_vote)
 
-    def _start(self, member: int, stored: StorageState, *, pre_vote: bool, labels: tuple[str, ...] = ()) -> system.Step:
+    def _start(self, member: int, stored: StorageState, *, pre_vote: bool) -> system.Step:
         process = self._process(member, pre_vote=pre_vote)
         try:
             process.start(stored)
             process.settle()
         except RaftPanic as panic:
-            return system.Step(Panicked(str(panic)), (), labels)
-        return system.Step(*process.export(), labels)
+            return system.Step(Panicked(str(panic)))
+        return system.Step(*process.export())
 
     def _do(
         self, member: int, state: Running, cause: system.Event | system.Message, happens: Callable[[Process], object]
@@ -136,7 +136,7 @@ class Members:
                 happens(process)
             process.settle()
         except RaftPanic as panic:
-            return system.Step(Panicked(str(panic)), (), ("panic",))
+            return system.Step(Panicked(str(panic)))
         reached, sends = process.export()
         return system.Step(reached, sends, labels(state, cause, reached, sends))
 

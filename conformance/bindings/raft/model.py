@@ -14,6 +14,7 @@ from kubeproof.conformance.bindings.raft.properties import always, sometimes
 from kubeproof.conformance.bindings.raft.record import record
 from kubeproof.conformance.bindings.raft.recovery import recoverable
 from kubeproof.conformance.bindings.raft.setup import Setup
+from kubeproof.conformance.bindings.raft.symmetry import symmetry
 from kubeproof.conformance.explore import system
 from kubeproof.conformance.explore.system import Model
 from kubeproof.impl.raft.types import Message
@@ -40,6 +41,7 @@ def model_of(setup: Setup) -> Model:
         tuple([*names, "client"] if setup.has_client else names),
         messages_max=setup.messages,
         budgets=setup.budgets(),
+        symmetry=symmetry(setup),
         always=always(setup),
         sometimes=sometimes(setup),
         recoverable=recoverable(setup),

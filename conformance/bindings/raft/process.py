@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from kubeproof.conformance.bindings.raft.canonical import canonical
+from kubeproof.conformance.bindings.raft.canonical import by_receiver, canonical
 from kubeproof.conformance.bindings.raft.client import Applied, Served
 from kubeproof.conformance.bindings.raft.setup import Setup
 from kubeproof.conformance.bindings.raft.state import Running
@@ -135,7 +135,7 @@ class Process:
 
     def _apply_and_write(self, ready: Ready) -> None:
         self._apply(ready.committed_entries)
-        self.ready = ready
+        self.ready = ready._replace(messages=by_receiver(ready.messages))
         if not ready.must_sync:
             self.written()
 
@@ -165,7 +165,7 @@ class Process:
     def _hand_to_append_thread(self, work: Message) -> None:
         if self.setup.application.sent_before_written:
             self._send(self._to_others(work.responses))
-        self.writes.append(work)
+        self.writes.append(work._replace(responses=by_receiver(work.responses)))
         if not self._is_slow(self.setup.slow_writes):
             self.write_next()
 

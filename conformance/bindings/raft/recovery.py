@@ -47,8 +47,10 @@ def _joint_is_left(setup: Setup) -> Recoverable:
     return Recoverable(
         "joint_is_left",
         "A joint membership that is to be left automatically can be left.",
-        goal=lambda *states: not any(isinstance(state, Running) and state.leads and state.config.is_joint for state in states)
-        and any(_commits(state) for state in states),
+        goal=lambda *states: (
+            not any(isinstance(state, Running) and state.leads and state.config.is_joint for state in states)
+            and any(_commits(state) for state in states)
+        ),
         when=lambda *states: _can_elect(setup, states),
         without=("crashes", "stops", "partitions", "transfers", "changes"),
     )

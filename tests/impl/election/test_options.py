@@ -75,6 +75,14 @@ def test_validated_timing_accepts(settings: dict[str, Any]) -> None:
     Options(**settings, validated_timing=True)
 
 
+def test_the_control_plane_components_lease_is_too_short_for_slow_answers() -> None:
+    """Their client timeout is half of the renew deadline: 5 + 2 + 10 seconds, more than the lease of 15."""
+    options = Options(request_timeout=5, response_delay_max=5)
+    assert not options.timing_is_safe
+    assert options.safe_lease_duration == 18
+    assert Options(lease_duration=18, request_timeout=5, response_delay_max=5).timing_is_safe
+
+
 def test_an_elector_needs_an_identity() -> None:
     with pytest.raises(ValueError, match="identity is empty"):
         Elector("")
