@@ -1,6 +1,6 @@
 """How fast states are explored, and how much of the time the implementation itself takes.
 
-Without arguments: distinct and generated states a processor second of a few models, by one thread and by two; bytes for each state.
+Without arguments: distinct and generated states a second of a few models, by one thread and by two; bytes for each state.
 Wanted on one core: at least 2,000,000 distinct and 15,000,000 generated states a second for three members of impl/raft with log,
 crash and loss. Compilation is not counted; best of three, since other work may be going on.
 

@@ -200,7 +200,7 @@ def renamed(state: GlobalState, permutation: tuple[int, ...]) -> GlobalState:
         for each in state.messages
     ]
     in_order = any(each.sender >= 0 for each in messages)
-    messages.sort(key=(lambda each: (each.sender, each.message.to)) if in_order else repr)  # type: ignore[arg-type]
+    messages.sort(key=(lambda each: (each.sender, each.message.to)) if in_order else repr)
     return GlobalState(tuple(locals_), tuple(messages), state.budgets)
 
 

@@ -112,7 +112,7 @@ def test_a_damaged_state_is_refused(tmp_path: Path, name: str, harm: str) -> Non
 
 
 class Harmful:
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return os.system, ("touch harmed",)
 
 
