@@ -23,11 +23,13 @@ def recoverable(setup: Setup) -> tuple[Recoverable, ...]:
 
 
 def _commits_again(setup: Setup) -> Recoverable:
+    # without PreVote a leader of a lower term may have to be deposed first by one that cannot win
+    terms = 1 if setup.pre_vote and not setup.pre_vote_rollout else 2
     return Recoverable(
         "commits_again",
         "While a majority is up, a leader can be elected that commits an entry of its own.",
         goal=lambda *states: any(_commits(state) for state in states),
-        when=lambda *states: _can_elect(setup, states, terms=2),
+        when=lambda *states: _can_elect(setup, states, terms),
         without=("crashes", "stops", "partitions", "transfers", "changes", "compactions"),
     )
 

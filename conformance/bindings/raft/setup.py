@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.cluster.faults import ApplicationFaults
@@ -164,6 +164,3 @@ class Setup:
 
     def may_crash(self, member: int) -> bool:
         return self.is_among_last(member, self.fragile or self.members, self.ids)
-
-
-OPTIONS = tuple(each.name for each in fields(Setup))
