@@ -63,8 +63,8 @@ def decoded(exploration: Exploration, row: list[int]) -> GlobalState:
     """What a row stands for."""
     steps, model = exploration.steps, exploration.model
     components = len(model.component_names)
-    locals_ = tuple(steps.states[local] for local in row[:components])
-    messages: list[UnderWay] = [steps.messages[message] for message in row[components + 1 :] if message >= 0]
+    locals_ = tuple(steps.ids.states[local] for local in row[:components])
+    messages: list[UnderWay] = [steps.ids.messages[message] for message in row[components + 1 :] if message >= 0]
     if model.network is not Network.FIFO:
         messages.sort(key=repr)
-    return GlobalState(locals_, tuple(messages), steps.budgets[row[components]])
+    return GlobalState(locals_, tuple(messages), steps.budgets.left[row[components]])

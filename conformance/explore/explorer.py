@@ -11,15 +11,16 @@ from itertools import islice
 
 import numpy as np
 
-from kubeproof.conformance.explore import rows
 from kubeproof.conformance.explore.asking import Askers
+from kubeproof.conformance.explore.budgets import BudgetTable
+from kubeproof.conformance.explore.compiled import rows
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
+from kubeproof.conformance.explore.compiled.seen import Seen
+from kubeproof.conformance.explore.compiled.tables import StepTable
 from kubeproof.conformance.explore.frontier import PIECE, Chunks, Frontier, Store
-from kubeproof.conformance.explore.hashing import Ints, Numbers
 from kubeproof.conformance.explore.local_steps import LocalSteps
 from kubeproof.conformance.explore.saving import Saved
-from kubeproof.conformance.explore.seen import Seen
 from kubeproof.conformance.explore.system import Model, Property
-from kubeproof.conformance.explore.tables import StepTable
 from kubeproof.conformance.explore.worker import FOUND_AT_ONCE, Question, Report, Task, Worker
 from kubeproof.conformance.limits import LimitReached, Limits
 
@@ -167,7 +168,7 @@ class Exploration:
         row[:] = -1
         for component, state in enumerate(self.model.system.initial()):
             row[0, component] = self.steps.local_id(component, state)
-        row[0, self._components] = self.steps.first_budget
+        row[0, self._components] = BudgetTable.FIRST
         room.parents[0] = -1
         rows.note_first(self._world, self.steps.table(), row[0], self._seen.words, self._seen.numbers)
         self._frontier.keep(0, 1)
@@ -242,7 +243,7 @@ class Exploration:
 
     def _answer(self, questions: Iterable[Question]) -> None:
         depth = len(self.statistics.levels) - 1
-        known = self.steps.states
+        known = self.steps.ids.states
         for locals_, state in questions:
             states = [known[local] for local in locals_]
             for each in self._properties[len(locals_)]:
@@ -261,7 +262,7 @@ class Exploration:
     def _answer_ends(self, ends: Iterable[Question]) -> None:
         for locals_, state in ends:
             assert self.model.may_end is not None
-            if not self.model.may_end(*[self.steps.states[local] for local in locals_]):
+            if not self.model.may_end(*[self.steps.ids.states[local] for local in locals_]):
                 self._break(DEADLOCK, self.statistics.depth, state)
 
     def _break(self, broken: Property, depth: int, state: int) -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeproof.conformance.explore import graph
-from kubeproof.conformance.explore.hashing import Ints, Numbers
+from kubeproof.conformance.explore.compiled import graph
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
 from kubeproof.conformance.explore.local_steps import LocalSteps
 from kubeproof.conformance.explore.plain import GlobalState, UnderWay, all_successors
 from kubeproof.conformance.explore.system import Action, Model

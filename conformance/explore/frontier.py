@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kubeproof.conformance.explore.hashing import Ints
+from kubeproof.conformance.explore.compiled.hashing import Ints
 
 CHUNK = 1 << 16
 PIECE = 1 << 14

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kubeproof.conformance.explore.hashing import Ints, Words, copy_keys, copy_table
+from kubeproof.conformance.explore.compiled.hashing import Ints, Words, copy_keys, copy_table
 
 
 class Growing:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kubeproof.conformance.explore import graph
+from kubeproof.conformance.explore.compiled import graph
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
 from kubeproof.conformance.explore.counterexample import Way, way_along, way_to
 from kubeproof.conformance.explore.explorer import Exploration
 from kubeproof.conformance.explore.fairness import Marks, classes_of, duties, fair_component, is_fair, round_trip
-from kubeproof.conformance.explore.hashing import Ints, Numbers
 from kubeproof.conformance.explore.system import Eventually, Recoverable
 
 
@@ -29,7 +29,7 @@ def unrecoverable(exploration: Exploration, wanted: Recoverable) -> Way | None:
     """A shortest way to a state from which the goal cannot be reached any more, None if there is none."""
     source, target, via = exploration.edges
     steps = exploration.steps
-    excluded = [steps.cost_of(budget) for budget in wanted.without]
+    excluded = [steps.budgets.cost_of(budget) for budget in wanted.without]
     allowed = ~np.isin(steps.costs(via), excluded)
     goal = marks(exploration, wanted.goal)
     first, targets = graph.by_source(target[allowed], source[allowed], len(goal))
@@ -69,7 +69,7 @@ def marks(exploration: Exploration, holds: Callable[..., bool]) -> Marks:
     locals_ = np.ascontiguousarray(exploration.stored.rows[:, : len(exploration.model.component_names)])
     as_one = locals_.view(np.dtype((np.void, locals_.itemsize * locals_.shape[1]))).ravel()
     _, at, which = np.unique(as_one, return_index=True, return_inverse=True)
-    known = exploration.steps.states
+    known = exploration.steps.ids.states
     answers = np.array([holds(*[known[local] for local in row]) for row in locals_[at].tolist()], np.bool_)
     marked: Marks = answers[which]
     return marked

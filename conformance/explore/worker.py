@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kubeproof.conformance.explore import kernel
-from kubeproof.conformance.explore.frontier import PIECE, Frontier, Piece
-from kubeproof.conformance.explore.growing import Keys
-from kubeproof.conformance.explore.hashing import Ints, Numbers
-from kubeproof.conformance.explore.plain import CHAIN_MAX
-from kubeproof.conformance.explore.seen import Seen
-from kubeproof.conformance.explore.system import Model
-from kubeproof.conformance.explore.tables import (
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
+from kubeproof.conformance.explore.compiled.judging import unjudged
+from kubeproof.conformance.explore.compiled.kernel import expand
+from kubeproof.conformance.explore.compiled.seen import Seen
+from kubeproof.conformance.explore.compiled.tables import (
     BATCH,
     CHANGED_MANY,
     ENDLESS,
@@ -34,6 +31,10 @@ from kubeproof.conformance.explore.tables import (
     StepTable,
     World,
 )
+from kubeproof.conformance.explore.frontier import PIECE, Frontier, Piece
+from kubeproof.conformance.explore.growing import Keys
+from kubeproof.conformance.explore.plain import CHAIN_MAX
+from kubeproof.conformance.explore.system import Model
 
 MISSING_AT_ONCE = 1 << 11
 JUDGED_AT_ONCE = 1 << 12
@@ -115,7 +116,7 @@ class Worker:
             self.taken = np.concatenate([self.taken, np.zeros(len(steps.steps) - len(self.taken), np.int64)])
         if self._world.numbered:
             self._make_room_for_edges(FOUND_AT_ONCE + most)
-        count, stopped = kernel.expand(
+        count, stopped = expand(
             self._world,
             piece.rows,
             task.todo,
@@ -174,7 +175,7 @@ class Worker:
         stopped = 0
         while stopped < len(rows):
             judged.make_room(len(self._unjudged))
-            count, stopped = kernel.unjudged(rows, changed, stopped, asked, judged.keys, self._unjudged)
+            count, stopped = unjudged(rows, changed, stopped, asked, judged.keys, self._unjudged)
             judged.count += count
             at, combination = self._unjudged[:count, 0], self._unjudged[:count, 1]
             met = rows[at[:, None], asked.columns[combination]].tolist()

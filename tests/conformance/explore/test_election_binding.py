@@ -335,7 +335,7 @@ def test_renamed_candidates_take_renamed_steps(settings: dict[str, Any]) -> None
             sends = (message._replace(to=numbers[message.to], body=rename(message.body, numbers)) for message in step.sends)
             return rename(step.state, numbers), Counter(sends)
 
-        for number, state in exploration.steps.locals[::7]:
+        for number, state in exploration.steps.ids.locals[::7]:
             for event in events_of(system, number, state):
                 as_renamed = event._replace(argument=rename(event.argument, numbers))
                 step = system.step(numbers[number], rename(state, numbers), as_renamed)

@@ -116,8 +116,8 @@ def test_states_are_described_in_short_lines() -> None:
         exploration = Exploration(election.model(**settings), Limits())
         exploration.run()
         steps = exploration.steps
-        texts |= {exploration.model.describe(state) for _, state in steps.locals}
-        texts |= {exploration.model.describe(each.message.body) for each in steps.messages}
+        texts |= {exploration.model.describe(state) for _, state in steps.ids.locals}
+        texts |= {exploration.model.describe(each.message.body) for each in steps.ids.messages}
     assert max(map(len, texts)) < 130
     assert texts >= {
         "not started",

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kubeproof.conformance.explore import seen
-from kubeproof.conformance.explore.hashing import Words, compiled
-from kubeproof.conformance.explore.seen import Seen, find_or_add
+from kubeproof.conformance.explore.compiled import seen
+from kubeproof.conformance.explore.compiled.hashing import Words, compiled
+from kubeproof.conformance.explore.compiled.seen import Seen, find_or_add
 
 BYTES_MAX = 12
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from kubeproof.conformance.explore.hashing import Ints, Words, compiled, inlined
+from kubeproof.conformance.explore.compiled.hashing import Ints, Words, compiled, inlined
 
 SLOTS_MIN = 1 << 20
 LARGE = 1 << 24

@@ -1,13 +1,4 @@
-"""The inner loop: global states as rows of integers, a successor as a few table look-ups and additions.
-
-A row holds the id of each component's local state, the id of what is left of the budgets, and the ids of the messages under
-way, padded with -1: in ascending order, or on FIFO links by link and age. Its fingerprint is made of the sum (modulo 2**64) of
-one word for each of them, so that of a successor is the old one less what has gone plus what has come; under symmetry it is the
-least of those of all renamed images. Rows are only built for states that are new. Look-ups in the table of fingerprints are made
-in batches, first all reads and then all decisions, so that cache misses overlap.
-
-Local steps that are not known yet are asked for, and their row waits.
-"""
+"""Everything that may happen next in a row, as entries of the batch: fingerprints at once, rows only where they must be built."""
 
 from __future__ import annotations
 
@@ -15,118 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from kubeproof.conformance.explore.hashing import MISSING, add_key, compiled, inlined, look_up, pair_key
-from kubeproof.conformance.explore.rows import (
+from kubeproof.conformance.explore.compiled.hashing import MISSING, compiled, inlined, look_up, pair_key
+from kubeproof.conformance.explore.compiled.rows import (
     INCOMPLETE,
     OUTSIDE,
     REACHED,
     ask,
     build,
     contains,
-    copy_without,
     end_of,
     fingerprint,
     fingerprint_of,
-    insert,
-    pad,
     sum_of,
 )
-from kubeproof.conformance.explore.seen import find_or_add, first_slot
-from kubeproof.conformance.explore.tables import (
-    BATCH,
+from kubeproof.conformance.explore.compiled.tables import (
     CHANGED_MANY,
     COMPONENT,
     COST,
-    ENDS,
     FIRST_SENT,
     NOT_ENABLED,
-    PAIRS,
-    ROWS,
     SENT_COUNT,
     SIMPLE,
-    STATE,
     UNCHANGED,
     VIA_DROP,
     VIA_DUPLICATE,
     VIA_JOINT,
-    Asked,
     Asks,
     Batch,
-    Edges,
-    Found,
     StepTable,
     World,
 )
-
-
-@compiled
-def expand(
-    world: World,
-    rows: Any,
-    todo: Any,
-    start: int,
-    origin: int,
-    steps: StepTable,
-    asks: Asks,
-    batch: Batch,
-    words: Any,
-    numbers: Any,
-    store: Any,
-    found: Found,
-    first_number: int,
-    edges: Edges,
-    totals: Any,
-    taken: Any,
-) -> tuple[int, int]:
-    """Visit the successors of the rows in `todo` from `start` on. Returns how many new ones there are, and where it stopped.
-
-    It stops early when `found`, `edges` or `asks` is nearly full. Rows are numbered from `origin`, new ones from `first_number`;
-    `store` has them all if that is needed. `totals` counts successors inside the bounds, those outside (too many messages), and
-    rows without any successor; `taken` how often each local step was.
-    """
-    most = batch.word.shape[0]
-    count = 0
-    pending = 0
-    at = start
-    stop = False
-    while not stop:
-        stop = at == todo.shape[0]
-        if not stop:
-            number = todo[at]
-            at += 1
-            reached = collect(world, rows[number], number, steps, asks, batch, pending)
-            if reached >= 0:
-                pending = reached
-                note_complete(number, asks, batch, totals)
-            else:
-                stop = note_incomplete(number, asks)
-        if pending >= BATCH or stop:
-            count = keep_new(
-                world, rows, origin, steps, batch, pending, words, numbers, store, found, first_number, edges, taken, count
-            )
-            pending = 0
-            full = count + most > found.rows.shape[0] or (world.numbered and edges.counts[0] + most > edges.source.shape[0])
-            stop = stop or full
-    return count, at
-
-
-@inlined
-def note_complete(number: Any, asks: Asks, batch: Batch, totals: Any) -> None:
-    """All successors of a row are in the batch."""
-    totals[0] += batch.tally[0]
-    totals[1] += batch.tally[1]
-    if batch.tally[0] + batch.tally[1] == 0:
-        totals[2] += 1
-        asks.ends[asks.counts[ENDS]] = number
-        asks.counts[ENDS] += 1
-
-
-@inlined
-def note_incomplete(number: Any, asks: Asks) -> Any:
-    """A row must wait. Whether there is no room for further questions."""
-    asks.rows[asks.counts[ROWS]] = number
-    asks.counts[ROWS] += 1
-    return asks.counts[PAIRS] == asks.pairs.shape[0]
 
 
 @inlined
@@ -324,123 +233,3 @@ def add(
     batch.via[pending] = via
     batch.word[pending] = fingerprint(least + steps.budget_words[budget])
     return pending + 1
-
-
-@inlined
-def keep_new(
-    world: World,
-    rows: Any,
-    origin: Any,
-    steps: StepTable,
-    batch: Batch,
-    pending: Any,
-    words: Any,
-    numbers: Any,
-    store: Any,
-    found: Found,
-    first_number: Any,
-    edges: Edges,
-    taken: Any,
-    count: Any,
-) -> Any:
-    """Note the fingerprints of a batch, and keep the rows of those that are new. Returns how many were found so far."""
-    for entry in range(pending):
-        batch.glance[entry] = words[first_slot(words, batch.word[entry])]
-    for entry in range(pending):
-        if batch.is_built[entry]:
-            for number in range(batch.chain_length[entry]):
-                taken[batch.chain[entry, number]] += 1
-        else:
-            taken[batch.step[entry]] += 1
-    for entry in range(pending):
-        word = batch.word[entry]
-        if not world.numbered and batch.glance[entry] == word:
-            continue
-        row = rows[batch.row[entry]]
-        if world.exact:
-            build_row(world, row, steps, batch, entry, found.rows[count])
-            slot, new = find_or_add_exactly(words, word, numbers, store, found.rows[count])
-        else:
-            slot, new = find_or_add(words, word)
-            if new:
-                build_row(world, row, steps, batch, entry, found.rows[count])
-        if world.numbered:
-            if new:
-                numbers[slot] = first_number + count
-            edge = edges.counts[0]
-            edges.source[edge] = origin + batch.row[entry]
-            edges.target[edge] = numbers[slot]
-            edges.via[edge] = batch.via[entry]
-            edges.counts[0] = edge + 1
-        if new:
-            found.parents[count] = origin + batch.row[entry]
-            component = batch.component[entry]
-            if component >= 0 and found.rows[count, component] == row[component]:
-                component = UNCHANGED
-            found.changed[count] = component
-            count += 1
-    return count
-
-
-@compiled
-def find_or_add_exactly(words: Any, word: Any, numbers: Any, store: Any, row: Any) -> Any:
-    """The slot of a row, and whether it was added just now: rows that share a fingerprint are told apart."""
-    slot = first_slot(words, word)
-    while words[slot] != 0:
-        if words[slot] == word:
-            same = True
-            for place in range(row.shape[0]):
-                same = same and store[numbers[slot], place] == row[place]
-            if same:
-                return slot, False
-        slot += np.uint64(1)
-    words[slot] = word
-    return slot, True
-
-
-@inlined
-def build_row(world: World, row: Any, steps: StepTable, batch: Batch, entry: Any, new: Any) -> None:
-    """Write a successor's row."""
-    if batch.is_built[entry]:
-        for place in range(new.shape[0]):
-            new[place] = batch.built[entry, place]
-        return
-    end = copy_without(world, row, batch.taken[entry], new)
-    new[world.components] = batch.budget[entry]
-    if batch.doubled[entry] >= 0:
-        end = insert(world, steps.link, new, end, batch.doubled[entry])
-    component, step = batch.component[entry], batch.step[entry]
-    if component >= 0:
-        new[component] = steps.steps[step, STATE]
-        for at in range(steps.steps[step, FIRST_SENT], steps.steps[step, FIRST_SENT] + steps.steps[step, SENT_COUNT]):
-            if not (world.kept and contains(new, world.components + 1, end, steps.sends[at])):
-                end = insert(world, steps.link, new, end, steps.sends[at])
-    pad(new, end)
-
-
-@compiled
-def unjudged(rows: Any, changed: Any, start: int, asked: Asked, keys: Any, found: Any) -> tuple[int, int]:
-    """Combinations of local states that are met for the first time: in `found` a row and the number of the combination's columns.
-
-    Looked at are rows from `start` on, and combinations in which a local state has just changed. Returns how many were found, and
-    where it stopped.
-    """
-    count = 0
-    for row in range(start, rows.shape[0]):
-        component = changed[row]
-        if component == UNCHANGED:
-            continue
-        if count + asked.columns.shape[0] > found.shape[0]:
-            return count, row
-        if component == CHANGED_MANY:
-            component = asked.first.shape[0] - 2
-        for at in range(asked.first[component], asked.first[component + 1]):
-            number = asked.concerned[at]
-            key = np.uint64(0)
-            for place in range(asked.sizes[number]):
-                key = fingerprint(key * np.uint64(31) + np.uint64(rows[row, asked.columns[number, place]] + 1))
-            if add_key(keys, key):
-                found[count, 0] = row
-                found[count, 1] = number
-                count += 1
-    return count, rows.shape[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kubeproof.conformance.explore.hashing import Ints, Numbers, Words
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers, Words
 
 BATCH = 256
 # Of one local state, and of one step; batches have room for the successors of a row in which all components have so many.

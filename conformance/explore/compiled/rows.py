@@ -6,10 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from kubeproof.conformance.explore.hashing import MISSING, add_key, compiled, inlined, look_up, mix, pair_key, queued_word
-from kubeproof.conformance.explore.plain import CHAIN_MAX
-from kubeproof.conformance.explore.seen import find_or_add
-from kubeproof.conformance.explore.tables import (
+from kubeproof.conformance.explore.compiled.hashing import (
+    MISSING,
+    add_key,
+    compiled,
+    inlined,
+    look_up,
+    mix,
+    pair_key,
+    queued_word,
+)
+from kubeproof.conformance.explore.compiled.seen import find_or_add
+from kubeproof.conformance.explore.compiled.tables import (
     COMPONENT,
     ENDLESS,
     FIRST_SENT,
@@ -25,6 +33,7 @@ from kubeproof.conformance.explore.tables import (
     StepTable,
     World,
 )
+from kubeproof.conformance.explore.plain import CHAIN_MAX
 
 REACHED, OUTSIDE, BLOCKED, INCOMPLETE = range(4)
 

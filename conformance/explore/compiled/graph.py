@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kubeproof.conformance.explore.hashing import Ints, Numbers
+from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
 
 _compiled: Any = njit(cache=True, nogil=True)
 
