@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from kubeproof.conformance.explore.system import Event, Local, Message, Step, System
 
-MANY = 64
-"""Below so many queries it is not worth while to send them to somebody else."""
+AT_ONCE = 32
+MANY = 3 * AT_ONCE
+"""Below so many queries it is not worth while to send some to somebody else."""
 
 
 class Query(NamedTuple):
@@ -62,13 +63,30 @@ class Askers:
             return [self._answer(query) for query in queries]
         if not self._children:
             self._fork()
-        shares = 1 + len(self._children)
-        for number, child in enumerate(self._children, 1):
-            child.send(queries[number::shares])
+        try:
+            return self._shared(queries)
+        except BaseException:
+            self.__exit__()  # answers that nobody takes may be on their way
+            raise
+
+    def _shared(self, queries: Sequence[Query]) -> list[Answer]:
+        """Who is ready takes the next few: another process may have to wait for its processor."""
         answers: list[Answer] = [Answer()] * len(queries)
-        answers[::shares] = [self._answer(query) for query in queries[::shares]]
-        for number, child in enumerate(self._children, 1):
-            answers[number::shares] = _received(child)
+        starts = iter(range(0, len(queries), AT_ONCE))
+        busy = dict(zip(self._children, starts, strict=False))
+        for child, start in busy.items():
+            child.send(queries[start : start + AT_ONCE])
+        for start in starts:
+            answers[start : start + AT_ONCE] = [self._answer(query) for query in queries[start : start + AT_ONCE]]
+            for child in [child for child in busy if child.poll()]:
+                done = busy.pop(child)
+                answers[done : done + AT_ONCE] = _received(child)
+                following = next(starts, None)
+                if following is not None:
+                    child.send(queries[following : following + AT_ONCE])
+                    busy[child] = following
+        for child, start in busy.items():
+            answers[start : start + AT_ONCE] = _received(child)
         return answers
 
     def _answer(self, query: Query) -> Answer:
@@ -105,7 +123,10 @@ class Askers:
                 answers: object = [self._answer(query) for query in queries]
             except Exception as error:
                 answers = error
-            connection.send(answers)
+            try:
+                connection.send(answers)
+            except BrokenPipeError:
+                return
 
 
 def _received(child: Connection) -> list[Answer]:

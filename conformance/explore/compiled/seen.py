@@ -7,6 +7,7 @@ grows, that order is kept: the new table is filled from front to back while the 
 from __future__ import annotations
 
 import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,10 @@ class Seen:
 
 def _memory(slots: int) -> mmap.mmap:
     """Zeros, which cost no memory before they are used; in huge pages where the system gives them."""
-    memory = mmap.mmap(-1, -(-(slots + OVERHANG) * 8 // HUGE_PAGE) * HUGE_PAGE)
+    size = -(-(slots + OVERHANG) * 8 // HUGE_PAGE) * HUGE_PAGE
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory would not get huge pages
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return memory
