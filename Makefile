@@ -30,7 +30,7 @@ check: setup  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	@mkdir -p .ns && ln -sfn .. .ns/kubeproof
-	MYPYPATH=.ns $(BIN)/mypy -p kubeproof.impl -p kubeproof.conformance
+	MYPYPATH=.ns $(BIN)/mypy -p kubeproof.models -p kubeproof.impl -p kubeproof.conformance
 	MYPYPATH=.ns $(BIN)/mypy tests benchmarks
 	$(BIN)/pytest -q tests/test_import_rule.py
 

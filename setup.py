@@ -8,6 +8,7 @@ setup(
     package_dir={f"kubeproof.{name}": name.replace(".", "/") for name in [*folders, "traces"]},
     package_data={
         "kubeproof.traces": ["*"],
+        "kubeproof.models": ["hints/*.json"],
         "kubeproof.conformance.interaction": ["scenarios/*.txt"],
         "kubeproof.conformance.trace": ["*.schema.json"],
         "kubeproof.conformance": ["scenarios/*/*.yaml"],

@@ -13,10 +13,13 @@ import msgspec
 from kubeproof.conformance.explore.explore import explore
 from kubeproof.conformance.explore.scenario import shipped
 from kubeproof.conformance.interaction import run_file
-from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.limits import Limits, available_processors
+from kubeproof.conformance.proofs.prove import load_hints, prove
+from kubeproof.conformance.proofs.work import How
 from kubeproof.conformance.simulation import simulate_varied
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import Result, Verdict
+from kubeproof.models.catalogue import NAMES
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -36,6 +39,7 @@ class RecordedRun(msgspec.Struct, forbid_unknown_fields=True):
 def parts(seeds: int) -> Iterator[Result]:
     """Every part of the main job, each judged when it is asked for."""
     yield from recorded_runs(PACKAGE / "traces")
+    yield from proven_specifications()
     yield from interaction_scenarios(PACKAGE / "conformance" / "interaction" / "scenarios")
     yield from explored_scenarios()
     yield simulated_seeds(seeds)
@@ -79,6 +83,15 @@ def interaction_scenarios(folder: Path) -> Iterator[Result]:
         yield Result("scenarios", "interaction", Verdict.INVALID, message="no interaction scenarios were found")
     for scenario in scenarios:
         yield replace(run_file(str(scenario), Limits()), subject=f"scenarios/{scenario.name}")
+
+
+def proven_specifications() -> Iterator[Result]:
+    """Every promised property of every specification, proven with hints; and that the specifications are not empty.
+
+    Before anything is explored: its worker processes are forked from this one, which then has no other threads.
+    """
+    how = How(available_processors(), load_hints(NAMES))
+    yield from prove(NAMES, None, how, Limits())
 
 
 def explored_scenarios() -> Iterator[Result]:

@@ -20,7 +20,7 @@ from kubeproof.conformance.cli.output import (
     row,
 )
 from kubeproof.conformance.limits import Limits, available_processors
-from kubeproof.conformance.verdict import Result
+from kubeproof.conformance.verdict import InvalidInput, Result
 
 INVALID_USE = 3
 INTERRUPTED = 130
@@ -60,6 +60,7 @@ def cli() -> None:
       kubeproof interaction campaign.txt              etcd-io/raft's datadriven files against the reference
       kubeproof simulate raft --nodes 5 --seed 7 --events 20000 --faults crash,partition,loss
       kubeproof explore two-phase-commit              every state of a small system
+      kubeproof prove                                 the specifications, for any number of members
       kubeproof bugs                                  documented bugs are found, and nothing where they are not
       kubeproof replay counterexample.ndjson          does it still happen?
       kubeproof verify                                everything that ships
@@ -205,6 +206,7 @@ def simulate(
     metavar="DIR",
     help="Save the search there, and resume it.",
 )
+@click.option("--refines", metavar="SPEC", help="Judge each local step: is it a step of this specification?")
 @engine_options
 def explore(
     scenarios: tuple[str, ...],
@@ -214,6 +216,7 @@ def explore(
     threads: int | None,
     exact: bool,
     checkpoint: Path | None,
+    refines: str | None,
     report: Report,
 ) -> int:
     """Visit every state of a small system, and show a shortest way to one that breaks a property.
@@ -224,6 +227,7 @@ def explore(
     Examples:
       kubeproof explore --list
       kubeproof explore two-phase-commit --set managers=5
+      kubeproof explore raft-crash --refines raft
     """
     from kubeproof.conformance.explore.scenario import GROUPS, load, shipped
 
@@ -246,7 +250,7 @@ def explore(
 
     def judge(name: str, limits: Limits) -> Result:
         with progress_line() as show:
-            how = How(threads or available_processors(), exact, checkpoint, progress=show, keeps_steps=True)
+            how = How(threads or available_processors(), exact, checkpoint, progress=show, keeps_steps=True, refines=refines)
             return explore_scenario(name, settings, limits, how)
 
     return report.judge("exploration", scenarios, judge, exploration_lines)
@@ -308,10 +312,89 @@ def bugs(ids: tuple[str, ...], list_: bool, report: Report) -> int:
 
 
 @cli.command()
+@click.argument("specs", metavar="SPEC...", nargs=-1)
+@click.option("--property", "property_", metavar="NAME", help="Only this property, and what its proof rests on.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Use N processes; as many as processors, if not given.")
+@click.option("--mutants", is_flag=True, help="Judge wrong protocols instead: each must break what it is expected to.")
+@click.option("--explain", is_flag=True, help="Say what each property means and rests on, and show how mutants break it.")
+@click.option("--second-opinion", is_flag=True, help="Let cvc5 check every obligation, too.")
+@click.option("--update-hints", is_flag=True, help="Prove without hints, and keep what the proofs have used.")
+@engine_options
+def prove(
+    specs: tuple[str, ...],
+    property_: str | None,
+    jobs: int | None,
+    mutants: bool,
+    explain: bool,
+    second_opinion: bool,
+    update_hints: bool,
+    report: Report,
+) -> int:
+    """Prove the specifications, for any number of members, terms and writes.
+
+    SPEC is the name of one that ships; all of them, if none is given. With --mutants the exit code is 0 if every verdict is the
+    expected one.
+
+    \b
+    Examples:
+      kubeproof prove
+      kubeproof prove raft --property leader_completeness --explain
+      kubeproof prove --mutants
+    """
+    from kubeproof.conformance.cli.proofs import mutant_lines, progress_line, proof_lines
+    from kubeproof.conformance.proofs.mutants import as_expected, judge_mutants
+    from kubeproof.conformance.proofs.prove import load_hints
+    from kubeproof.conformance.proofs.prove import prove as prove_specs
+    from kubeproof.conformance.proofs.second_opinion import satisfiable, solver_name
+    from kubeproof.conformance.proofs.work import How
+    from kubeproof.models import catalogue
+
+    if mutants and (property_ or second_opinion):
+        raise click.UsageError("--mutants goes with neither --property nor --second-opinion")
+    if second_opinion:
+        try:
+            solver_name()
+        except InvalidInput as error:
+            raise click.UsageError(str(error)) from None
+    names = specs or catalogue.NAMES
+    lines = mutant_lines if mutants else proof_lines
+    results: list[Result] = []
+    with progress_line() as show:
+        hints = {} if update_hints and not mutants else load_hints(set(names) & set(catalogue.NAMES))
+        opinion = satisfiable if second_opinion else None
+        how = How(jobs or available_processors(), hints, update_hints, opinion, show)
+        limits = Limits(report.time_limit, report.memory_limit)
+        for result in judge_mutants(names, how, limits) if mutants else prove_specs(names, property_, how, limits):
+            report.print(result, lambda each: lines(each, explain))
+            results.append(result)
+    code = report.end(results)
+    return 0 if mutants and all(map(as_expected, results)) else code
+
+
+@cli.command()
+@click.argument("name", metavar="SPEC")
+def spec(name: str) -> int:
+    """Print a specification readably: state, actions with guards and updates, properties.
+
+    \b
+    Example:
+      kubeproof spec raft
+    """
+    from kubeproof.conformance.proofs.describe import described
+    from kubeproof.conformance.proofs.work import specification
+
+    try:
+        click.echo("\n".join(described(specification(name))))
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from None
+    return 0
+
+
+@cli.command()
 @click.option("--quick", is_flag=True, help="20 simulated seeds instead of 200.")
 @report_options
 def verify(quick: bool, report: Report) -> int:
-    """Check everything that ships: recorded runs, interaction scenarios, explored scenarios, simulated seeds."""
+    """Check everything that ships: recorded runs, proofs, interaction scenarios, explored scenarios, simulated seeds."""
     from kubeproof.conformance.verify import parts
 
     results: list[Result] = []

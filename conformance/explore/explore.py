@@ -22,13 +22,15 @@ from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 
 NOT_AS_PINNED = "pinned_count"
 NOT_WITNESSED = "sometimes"
+NOT_REFINED = "refinement"
 
 
 @dataclass(frozen=True, slots=True)
 class How:
     """How to search: with `threads`, telling whole states apart (`exact`), saving the state in a folder (`checkpoint`).
 
-    `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time.
+    `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time. Where
+    everything holds, all local steps taken are judged by the specification that is named in `refines`.
     """
 
     threads: int = 1
@@ -37,6 +39,7 @@ class How:
     checkpoint_every_s: float = EVERY_S
     progress: Callable[[Exploration], object] | None = None
     keeps_steps: bool = False
+    refines: str | None = None
 
 
 class Violation(NamedTuple):
@@ -62,6 +65,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     """Explore a scenario, which the result calls by this name."""
     begun = time.perf_counter()
     model = scenario.model()
+    judge = None if how.refines is None else _refinement(how.refines, model)
     key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults)
     checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
     exploration = _exploration(name, model, limits, how, checkpoint)
@@ -74,6 +78,9 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
         if violation is None:
             details["complete"] = True
             verdict, broken, message = _outcome(scenario, exploration)
+            if judge is not None and verdict is Verdict.HOLDS:
+                verdict, broken, message, more = judge(exploration)
+                details |= more
         else:
             verdict, broken = Verdict.VIOLATED, violation.property
             message = f"{violation.sentence} Not so after {len(violation.way)} steps."
@@ -138,6 +145,28 @@ def _outcome(scenario: Scenario, exploration: Exploration) -> tuple[Verdict, str
     if missed:
         return Verdict.VIOLATED, NOT_WITNESSED, f"never seen: {', '.join(missed)}"
     return Verdict.HOLDS, None, ""
+
+
+Judged = tuple[Verdict, str | None, str, dict[str, object]]
+
+
+def _refinement(name: str, model: Model) -> Callable[[Exploration], Judged]:
+    """Judges by a specification what local steps were taken. InvalidInput if it does not speak of this model."""
+    from kubeproof.conformance.refinement.refine import refine_raft, setup_of
+
+    setup = setup_of(name, model)
+
+    def judge(exploration: Exploration) -> Judged:
+        found = refine_raft(setup, exploration.taken_steps())
+        details: dict[str, object] = {"refines": name, "local_steps_judged": found.judged, "actions_used": dict(found.actions)}
+        if not found.refused:
+            return Verdict.HOLDS, None, "", details
+        lines = found.described(model.describe)
+        details["evidence"] = [{"file": None, "line": None, "what": line} for line in lines]
+        message = f"{len(found.refused)} local steps are no steps of {name}: {lines[-1]}."
+        return Verdict.VIOLATED, NOT_REFINED, message, details
+
+    return judge
 
 
 def _figures(exploration: Exploration) -> dict[str, object]:

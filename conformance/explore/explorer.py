@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -18,7 +18,7 @@ from kubeproof.conformance.explore.compiled.hashing import Ints, Numbers
 from kubeproof.conformance.explore.compiled.seen import Seen
 from kubeproof.conformance.explore.compiled.tables import StepTable
 from kubeproof.conformance.explore.frontier import PIECE, Chunks, Frontier, Store
-from kubeproof.conformance.explore.local_steps import LocalSteps
+from kubeproof.conformance.explore.local_steps import LocalSteps, Taken
 from kubeproof.conformance.explore.saving import Saved
 from kubeproof.conformance.explore.system import Model, Property
 from kubeproof.conformance.explore.worker import FOUND_AT_ONCE, Question, Report, Task, Worker
@@ -114,6 +114,10 @@ class Exploration:
     def coverage(self) -> tuple[Counter[str], Counter[str]]:
         """How often each kind of event, and each label of a step, was taken."""
         return self.steps.coverage(self._taken())
+
+    def taken_steps(self) -> Iterator[Taken]:
+        """Each local step that was taken at least once."""
+        return self.steps.taken_steps(self._taken())
 
     def _taken(self) -> Numbers:
         taken = np.zeros(max(len(worker.taken) for worker in self._workers), np.int64)

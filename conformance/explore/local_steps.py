@@ -6,7 +6,7 @@ The system is asked once for the events of each local state and once for each me
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,12 @@ from kubeproof.conformance.explore.growing import Growing, Table
 from kubeproof.conformance.explore.numbering import Numbering
 from kubeproof.conformance.explore.plain import parts
 from kubeproof.conformance.explore.saving import Saved
-from kubeproof.conformance.explore.system import DROP, DUPLICATE, Message, Model, Network, Step
+from kubeproof.conformance.explore.system import DROP, DUPLICATE, Event, Message, Model, Network, Step
 
 RECEIVE = "receive"
+
+Taken = tuple[int, Hashable, Event | Message, Step]
+"""The component, its state before, what has happened, and the step."""
 
 
 class LocalSteps:
@@ -199,6 +202,26 @@ class LocalSteps:
         return {name: value for name, value in everything.items() if isinstance(value, Growing)}
 
     # ---- what the numbers stand for
+
+    def taken_steps(self, taken: Numbers) -> Iterator[Taken]:
+        """Each step that was taken at least once; `taken` counts by number.
+
+        Of events only the name is known. Parts of joint events are not among them.
+        """
+        for local, (begin, count) in enumerate(self._events.filled.tolist()):
+            for number in self._event_steps.array[begin : begin + count].tolist() if begin != MISSING else ():
+                yield from self._if_taken(taken, local, Event(self.kinds[number][0]), number)
+        for key, number in zip(self._pairs.keys.tolist(), self._pairs.values.tolist(), strict=True):
+            if key:
+                message = self.ids.messages[(key & 0xFFFFFFFF) - 1].message
+                yield from self._if_taken(taken, (key >> 32) - 1, message, number)
+
+    def _if_taken(self, taken: Numbers, local: int, cause: Event | Message, number: int) -> Iterator[Taken]:
+        if number != NOT_ENABLED and number < len(taken) and taken[number]:
+            component, before = self.ids.locals[local]
+            state, sends, sent, *_ = self._steps.array[number].tolist()
+            messages = [self.ids.messages[each].message for each in self._sends.array[sends : sends + sent].tolist()]
+            yield component, before, cause, Step(self.ids.states[state], tuple(messages), self.kinds[number][1])
 
     def costs(self, via: Ints) -> Ints:
         """The cost of each edge (tables.py), by what happens there."""

@@ -1,0 +1,401 @@
+"""Raft's local states, messages and steps, in the terms of models/raft.py.
+
+Known of a member: its own term, log and commit index; its vote, and whether it leads, in its own term. Unknown: earlier terms,
+what is compacted, and all others. Later terms have nothing yet: that is an invariant. Members must store at once what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations, pairwise
+from typing import Any
+
+from kubeproof.conformance.bindings.raft.client import Ask
+from kubeproof.conformance.bindings.raft.member import CAMPAIGN, RESTART
+from kubeproof.conformance.bindings.raft.prepare import before, prepared
+from kubeproof.conformance.bindings.raft.setup import Setup
+from kubeproof.conformance.bindings.raft.state import Running
+from kubeproof.conformance.explore import system
+from kubeproof.conformance.explore.local_steps import Taken
+from kubeproof.conformance.explore.system import Event
+from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, World
+from kubeproof.impl.raft.types import NO_ID, Entry, EntryType, Message, MessageType, StateType
+from kubeproof.models import raft as spec
+
+Payload = tuple[EntryType, bytes]
+NOTHING: Payload = (EntryType.EntryNormal, b"")
+
+FUTURE = frozenset({MessageType.MsgPreVote, MessageType.MsgPreVoteResp})
+"""What may carry a term in which nobody has campaigned."""
+
+BEYOND = ("changes", "compactions", "slow_writes", "slow_answers", "slow_applies", "apply_while_writing")
+"""What a setup may have that this map does not speak of (docs/fidelity.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A member's local step."""
+
+    before: Running
+    cause: Event | Message | Ask
+    after: Running
+    sends: tuple[Message, ...]
+
+    @property
+    def id(self) -> int:
+        return self.after.id
+
+    @property
+    def message(self) -> Message | None:
+        """What has arrived."""
+        return self.cause if isinstance(self.cause, Message) else None
+
+    def happens(self, name: str) -> bool:
+        """Whether it is the event of this name."""
+        return isinstance(self.cause, Event) and self.cause.name == name
+
+
+def beyond(setup: Setup) -> list[str]:
+    """What of the setup cannot be judged."""
+    return [
+        *[name for name in BEYOND if getattr(setup, name)],
+        *(["transfers with pre_vote"] if setup.transfers and setup.pre_vote else []),
+    ]
+
+
+def steps_of(taken: Iterable[Taken]) -> Iterator[Step]:
+    """The steps of members that run and go on doing so. (Who panics breaks a property; who has stopped does nothing.)"""
+    for _, state, cause, (reached, sends, _) in taken:
+        if isinstance(state, Running) and isinstance(reached, Running):
+            body = cause.body if isinstance(cause, system.Message) else cause
+            assert isinstance(body, Event | Message | Ask)
+            yield Step(state, body, reached, tuple([each.body for each in sends if isinstance(each.body, Message)]))
+
+
+def beginning(setup: Setup) -> tuple[list[Running], list[Taken]]:
+    """The members as they start from nothing, and the steps that lead from there to where the search begins."""
+    first = [state for state in before(setup).initial() if isinstance(state, Running)]
+    states: list[system.Local] = list(before(setup).initial())
+    taken: list[Taken] = []
+    for action in prepared(setup)[1]:
+        for component, cause, step in action.taken:
+            taken.append((component, states[component], cause, step))
+            states[component] = step.state
+    return first, taken
+
+
+def world(setup: Setup, first: Iterable[Running], steps: Iterable[Step]) -> World:
+    """What all these states and steps have in common."""
+    states = [*first, *(state for step in steps for state in (step.before, step.after))]
+    terms = max(state.term for state in states) + 2
+    indexes = max(state.log[-1].index for state in states) + 2
+    voters = setup.conf_state.voters
+    quorums = [frozenset(each) for each in combinations(voters, len(voters) // 2 + 1)]
+    payloads = {NOTHING, *(payload(entry) for state in states for entry in state.log)}
+    return World(
+        universes={
+            spec.Node: setup.ids,
+            spec.Quorum: quorums,
+            spec.Value: sorted(payloads),
+            spec.Term: range(terms),
+            spec.Index: range(indexes),
+        },
+        rigid={
+            spec.member: {(member, quorum) for quorum in quorums for member in quorum},
+            spec.pre_vote: {()} if setup.pre_vote and not setup.pre_vote_rollout else set(),
+        },
+        values={
+            spec.term_0.symbol: {(): 0},
+            spec.index_0.symbol: {(): 0},
+            spec.value_0.symbol: {(): NOTHING},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Map:
+    """The map of steps. States are mapped once, as many steps have them in common."""
+
+    terms: Sequence[int]
+    indexes: Sequence[int]
+    ids: Sequence[int]
+    quorums: Sequence[frozenset[int]]
+    _known: dict[tuple[Any, ...], Known] = field(default_factory=dict)
+
+    @classmethod
+    def into(cls, common: World) -> Map:
+        """The map for steps of this world."""
+        universes = common.universes
+        return cls(universes[spec.Term], universes[spec.Index], universes[spec.Node], universes[spec.Quorum])
+
+    def abstract(self, step: Step) -> Abstract:
+        """The step as the specification sees it."""
+        arrived = [] if step.message is None else [step.message]
+        given = {*knowledge(step.before), *(fact for each in arrived for fact in facts(each, _reader(step.before, each)))}
+        claims = {*knowledge(step.after), *(fact for each in step.sends for fact in facts(each, step.after.log))}
+        elements, values = self._messages([*arrived, *step.sends], step.after.log)
+        return Abstract(
+            self.known(step.before), given, tuple(calls(step, self.quorums)), self.known(step.after), claims, elements, values
+        )
+
+    def known(self, state: Running) -> Known:
+        """What the member's tuples are."""
+        looked_at = state.id, state.term, state.node.raft.vote, state.role, state.commit, state.log
+        if looked_at not in self._known:
+            self._known[looked_at] = self._map(state)
+        return self._known[looked_at]
+
+    def _map(self, state: Running) -> Known:
+        known, member = Known(), state.id
+        for term in self.terms:
+            known.set(spec.current, (member, term), term == state.term)
+            known.set(spec.left, (member, term), term < state.term)
+            if term >= state.term:
+                for other in self.ids:
+                    known.set(spec.voted, (member, term, other), term == state.term and other == state.node.raft.vote)
+            if (leads := _leads(state, term)) is not None:
+                known.set(spec.leader, (member, term), leads)
+        for index in self.indexes:
+            known.set(spec.committed, (member, index), index <= state.commit)
+            known.set(spec.compacted, (member, index), 0 < state.log[0].index >= index)
+            self._map_entry(known, state, index)
+        return known
+
+    def _map_entry(self, known: Known, state: Running, index: int) -> None:
+        if index < state.log[0].index:
+            return  # compacted
+        entry = entry_at(state.log, index)
+        for term in self.terms:
+            known.set(spec.log, (state.id, index, term), entry is not None and entry.term == term)
+        if entry is not None and (index == 0 or index > state.log[0].index):
+            known.assign(spec.value, (state.id, index), payload(entry))
+
+    def _messages(self, messages: Iterable[Message], log: Sequence[Entry]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Appends and heartbeats are elements; these functions are their contents."""
+        appends = list({element(each): None for each in messages if each.type is MessageType.MsgApp})
+        heartbeats = list({element(each): None for each in messages if each.type is MessageType.MsgHeartbeat})
+        values = {
+            spec.append_term: {(m,): m.term for m in appends},
+            spec.append_previous: {(m,): m.index for m in appends},
+            spec.append_previous_term: {(m,): m.log_term for m in appends},
+            spec.append_last: {(m,): m.index + len(m.entries) for m in appends},
+            spec.append_entry: {(m, entry.index): entry.term for m in appends for entry in m.entries},
+            spec.append_value: {(m, entry.index): payload(entry) for m in appends for entry in m.entries},
+            spec.append_commit: {(m,): m.commit for m in appends},
+            spec.heartbeat_term: {(m,): m.term for m in heartbeats},
+            spec.heartbeat_to: {(m,): m.to for m in heartbeats},
+            spec.heartbeat_commit: {(m,): m.commit for m in heartbeats},
+            spec.heartbeat_entry: {(m,): term_at(log, m.commit) for m in heartbeats},
+        }
+        return {spec.Append: appends, spec.Heartbeat: heartbeats, spec.Snapshot: []}, values
+
+
+def element(message: Message) -> Message:
+    """What a message is to the specification: nobody looks at who has sent it, or at whom an append is addressed to."""
+    return message._replace(from_=NO_ID, to=NO_ID if message.type is MessageType.MsgApp else message.to)
+
+
+def payload(entry: Entry) -> Payload:
+    """The value of an entry."""
+    return entry.type, entry.data
+
+
+def entry_at(log: Sequence[Entry], index: int) -> Entry | None:
+    """The entry of a log at an index."""
+    at = index - log[0].index
+    return log[at] if 0 <= at < len(log) else None
+
+
+def term_at(log: Sequence[Entry], index: int) -> int | None:
+    """The term of that entry."""
+    entry = entry_at(log, index)
+    return None if entry is None else entry.term
+
+
+def _leads(state: Running, term: int) -> bool | None:
+    """Whether the member was elected in this term: of those past, and of a follower's own, nothing is known."""
+    if term > state.term:
+        return False
+    if term < state.term:
+        return None
+    return {StateType.StateLeader: True, StateType.StateCandidate: False}.get(state.role)
+
+
+# ---- what states and messages stand for
+
+
+def knowledge(state: Running) -> Iterator[Fact]:
+    """What a member counts on: messages that have carried its term, the votes and the acknowledgements that it has counted.
+
+    What it has of its own term, and all before, it has acknowledged: so it may do that again without a look at the message.
+    """
+    if state.term:
+        yield spec.begun, (state.term,)
+        own = max((entry.index for entry in state.log if entry.term == state.term), default=0)
+        yield from _acknowledged(state.id, state.term, own, state.log)
+    tracker = state.node.raft.tracker
+    for voter in (voter for voter, granted in tracker.votes if granted):
+        if state.role is StateType.StateCandidate:
+            yield spec.vote_granted, (voter, state.term, state.id)
+        elif state.role is StateType.StatePreCandidate:
+            yield spec.pre_vote_granted, (voter, state.term + 1, state.id)
+    if state.leads:
+        for member, progress in tracker.progress:
+            yield from _acknowledged(member, state.term, progress.match, state.log)
+
+
+def facts(message: Message, log: Sequence[Entry]) -> Iterator[Fact]:
+    """What a message says. An acknowledgement tells no terms of entries: they are those of this log."""
+    kind, sender, term = message.type, message.from_, message.term
+    if term and (kind not in FUTURE or message.reject):
+        yield spec.begun, (term,)
+    if kind is MessageType.MsgVote:
+        yield spec.vote_requested, (sender, term, message.index, message.log_term)
+    elif kind is MessageType.MsgPreVote:
+        yield spec.pre_vote_requested, (sender, term, message.index, message.log_term)
+    elif kind is MessageType.MsgApp:
+        yield spec.append_sent, (element(message),)
+    elif kind is MessageType.MsgHeartbeat and message.commit:
+        yield spec.heartbeat_sent, (element(message),)
+    elif message.reject:
+        return
+    elif kind is MessageType.MsgVoteResp:
+        yield spec.vote_granted, (sender, term, message.to)
+    elif kind is MessageType.MsgPreVoteResp:
+        yield spec.pre_vote_granted, (sender, term, message.to)
+    elif kind is MessageType.MsgAppResp and log:
+        yield from _acknowledged(sender, term, message.index, log)
+
+
+def _acknowledged(member: int, term: int, last: int, log: Sequence[Entry]) -> Iterator[Fact]:
+    first = log[0].index or 1
+    for index in range(first, last + 1):
+        yield spec.acked, (member, term, index, term_at(log, index))
+
+
+def _reader(state: Running, message: Message) -> Sequence[Entry]:
+    """The log that an acknowledgement is about: that of the leader of its term, and while it leads only."""
+    return state.log if state.leads and state.term == message.term else ()
+
+
+# ---- which actions should explain a step
+
+
+def calls(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Call]:
+    """The actions that a step of this kind may be, in their order."""
+    for name, arguments in (
+        *_enters_term(step, quorums),
+        *_grants(step),
+        *_is_elected(step, quorums),
+        *_takes_entries(step),
+        *_commits(step, quorums),
+        *_sends(step),
+    ):
+        yield Call(name, tuple(({"n": step.id} | arguments).items()))
+
+
+Proposal = tuple[str, dict[str, Any]]
+
+
+def _enters_term(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Proposal]:
+    before, after, message = step.before, step.after, step.message
+    last = before.log[-1]
+    own = {"t": before.term, "i": last.index, "u": last.term}
+    if message is None:
+        if not step.happens(CAMPAIGN):
+            return
+        if after.role is StateType.StatePreCandidate:
+            yield "pre_campaign", own | {"t2": before.term + 1}
+            yield "grant_pre_vote", own | {"t2": before.term + 1, "c": step.id, "j": last.index, "v": last.term}
+        elif after.term != before.term:
+            yield "campaign", own | {"t2": after.term}
+    elif message.type is MessageType.MsgPreVoteResp and not message.reject and after.term != before.term:
+        yield "campaign_after_pre_vote", own | {"t2": after.term, "q": _quorum(_votes(step), quorums)}
+    elif message.type is MessageType.MsgTimeoutNow and after.term != before.term:
+        yield "campaign", own | {"t2": after.term}
+    elif after.term != before.term:
+        yield "update_term", {"t": before.term, "t2": after.term}
+
+
+def _votes(step: Step) -> set[int]:
+    """Who has voted for the member, the vote that arrives included."""
+    counted = {voter for voter, granted in step.before.node.raft.tracker.votes if granted}
+    return counted if step.message is None or step.message.reject else counted | {step.message.from_}
+
+
+def _quorum(members: set[int], quorums: Sequence[frozenset[int]]) -> frozenset[int]:
+    """A quorum among these; if there is none, any."""
+    return next((quorum for quorum in quorums if quorum <= members), quorums[0])
+
+
+def _grants(step: Step) -> Iterator[Proposal]:
+    request, (j, v) = step.message, (step.before.log[-1].index, step.before.log[-1].term)
+    if request is None:
+        return
+    asked = {"c": request.from_, "i": request.index, "u": request.log_term, "t": step.after.term, "j": j, "v": v}
+    for answer in step.sends:
+        if answer.type is MessageType.MsgVoteResp and not answer.reject:
+            yield "grant_vote", asked
+        elif answer.type is MessageType.MsgPreVoteResp and not answer.reject:
+            yield "grant_pre_vote", asked | {"t2": answer.term}
+
+
+def _is_elected(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Proposal]:
+    if step.after.leads and not step.before.leads:
+        yield "become_leader", {"t": step.after.term, "q": _quorum(_votes(step), quorums)}
+
+
+def _takes_entries(step: Step) -> Iterator[Proposal]:
+    before, after, message = step.before, step.after, step.message
+    if after.leads:
+        log = after.log
+        for last, new in pairwise(log):
+            if new.index > before.log[-1].index:
+                yield "propose", {"t": after.term, "i": last.index, "u": last.term, "j": new.index, "v": payload(new)}
+        for index in range(_own_match(before, after.term) + 1, _own_match(after, after.term) + 1):
+            yield "acknowledge_own", {"t": after.term, "i": index, "u": term_at(log, index)}
+    elif message is not None and message.type is MessageType.MsgApp and _is_accepted(step, message):
+        missing = [each.index for each in message.entries if term_at(before.log, each.index) != each.term]
+        if not missing:
+            yield "receive_known_append", {"m": element(message)}
+        elif message.index >= before.commit:
+            yield "receive_new_append", {"m": element(message), "i": missing[0]}
+        # else what is committed is acknowledged once more, without a look at the message
+
+
+def _own_match(state: Running, term: int) -> int:
+    """Up to where the member counts itself as leader of this term."""
+    leads = state.leads and state.term == term
+    return dict(state.node.raft.tracker.progress)[state.id].match if leads else 0
+
+
+def _is_accepted(step: Step, message: Message) -> bool:
+    return message.term == step.after.term and any(
+        answer.type is MessageType.MsgAppResp and not answer.reject for answer in step.sends
+    )
+
+
+def _commits(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Proposal]:
+    after, message, commit = step.after, step.message, step.after.commit
+    if step.happens(RESTART):
+        if commit != step.before.commit:
+            yield "restart", {"i": commit}
+    elif commit <= step.before.commit:
+        return
+    elif after.leads:
+        have = {member for member, progress in after.node.raft.tracker.progress if progress.match >= commit}
+        yield "advance_commit", {"t": after.term, "i": commit, "u": term_at(after.log, commit), "q": _quorum(have, quorums)}
+    elif message is not None and message.type is MessageType.MsgApp:
+        yield "learn_commit", {"m": element(message), "i": commit}
+    elif message is not None and message.type is MessageType.MsgHeartbeat:
+        yield "receive_heartbeat", {"m": element(message), "i": commit}
+
+
+def _sends(step: Step) -> Iterator[Proposal]:
+    for message in dict.fromkeys(map(element, step.sends)):
+        if message.type is MessageType.MsgApp:
+            last = term_at(step.after.log, message.index + len(message.entries))
+            yield "send_append", {"t": message.term, "m": message, "u": last}
+        elif message.type is MessageType.MsgHeartbeat and message.commit:
+            yield "send_heartbeat", {"t": message.term, "m": message}

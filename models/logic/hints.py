@@ -1,0 +1,100 @@
+"""What earlier proofs used, so that the next ones are fast. Never trusted: a hint only leaves out hypotheses.
+
+A file for each specification, made by `kubeproof prove --update-hints`. A hint that is stale, or a file that is damaged, costs
+time and nothing else: what is not proven with it is tried without.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubeproof.models.logic.obligations import Obligation
+from kubeproof.models.logic.rewriting import symbols_of
+from kubeproof.models.logic.specification import Specification
+
+FOLDER = Path(__file__).parents[1] / "hints"
+FORMAT = "kubeproof hints v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """`proofs`: of an obligation, by name, its fingerprint and what its proof used. `breaks`: what breaks without a guard."""
+
+    proofs: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    breaks: Mapping[str, str] = field(default_factory=dict)
+
+    def used_by(self, obligation: Obligation) -> tuple[str, ...] | None:
+        """The hypotheses that an earlier proof used, as far as there are such; None if nothing is known of this formula."""
+        fingerprint, used = self.proofs.get(obligation.name, ("", ()))
+        if fingerprint != obligation.fingerprint():
+            return None
+        return tuple(name for name in used if name in obligation.hypotheses)
+
+
+def sufficient(spec: Specification, each: Obligation, hints: Hints) -> tuple[str, ...]:
+    """Hypotheses that probably suffice: what a hint says; else the property itself, if the action changes nothing in it; else all
+    that speak of nothing but what the goal and the guards speak of."""
+    hint = hints.used_by(each)
+    if hint is not None:
+        return hint
+    itself = f"invariant {each.target}"
+    if itself in each.hypotheses and each.step is not None:
+        changed = each.step.updates
+        if not any(symbol in changed for symbol in symbols_of(spec.properties[each.target].formula())):
+            return (itself,)
+    own = [formula for name, formula in each.hypotheses.items() if name.startswith("guard ")]
+    relevant = {symbol for formula in (each.goal, *own) for symbol in symbols_of(formula)}
+    return tuple(
+        name
+        for name, formula in each.hypotheses.items()
+        if not name.startswith("invariant ") or relevant.issuperset(symbols_of(formula))
+    )
+
+
+def load(spec: str, folder: Path = FOLDER) -> Hints:
+    """The hints for a specification; none if there is no file, or no sense in it."""
+    try:
+        content = json.loads((folder / f"{spec}.json").read_text())
+        if content["format"] != FORMAT:
+            return Hints()
+        names: list[str] = list(map(str, content["hypotheses"]))
+        proofs = {
+            str(name): (str(print_), tuple(names[each] for each in used)) for name, (print_, used) in content["proofs"].items()
+        }
+        return Hints(proofs, {str(guard): str(name) for guard, name in content["breaks"].items()})
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return Hints()
+
+
+def save(spec: str, hints: Hints, folder: Path = FOLDER) -> None:
+    """Write the hints; the same hints give the same file."""
+    names = sorted({name for _, used in hints.proofs.values() for name in used})
+    number = {name: place for place, name in enumerate(names)}
+    proofs = {
+        name: [fingerprint, sorted(number[each] for each in used)] for name, (fingerprint, used) in sorted(hints.proofs.items())
+    }
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "hypotheses": names,
+        "breaks": dict(sorted(hints.breaks.items())),
+        "proofs": proofs,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / f"{spec}.json").write_text(_lines(content) + "\n")
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    """JSON with a line for each entry, so that changes are seen."""
+    parts = []
+    for key, value in content.items():
+        rows = (
+            ",\n".join(f"  {json.dumps(name)}: {json.dumps(each)}" for name, each in value.items())
+            if isinstance(value, dict)
+            else ""
+        )
+        parts.append(f"{json.dumps(key)}: {{\n{rows}\n}}" if rows else f"{json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(parts) + "\n}"

@@ -1,0 +1,181 @@
+"""Z3 on formulas as they are: any number of elements in every sort."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any
+
+import z3
+
+from kubeproof.models.logic.formulas import (
+    And,
+    Apply,
+    Arithmetic,
+    Choice,
+    Equal,
+    Expression,
+    Function,
+    Holds,
+    LessOrEqual,
+    Not,
+    Number,
+    Or,
+    Quantified,
+    Real,
+    Relation,
+    Sort,
+    Symbol,
+    Variable,
+    name_of,
+)
+from kubeproof.models.logic.obligations import Obligation
+
+# Times are heavy-tailed: some short tries with a fresh seed each beat one long try.
+TRIES_S = (1, 1, 2, 2, 4, 4, 8, 16, 32)
+
+
+class Status(StrEnum):
+    """What came of an obligation."""
+
+    PROVED = "proved"
+    REFUTED = "refuted"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`used` names the hypotheses that the proof used, if they were asked for."""
+
+    status: Status
+    seconds: float
+    tries: int = 1
+    used: tuple[str, ...] | None = None
+
+
+class Translator:
+    """Formulas as Z3's. What was translated without free variables is kept, as invariants occur in many obligations."""
+
+    def __init__(self) -> None:
+        self._sorts: dict[Sort, Any] = {Real: z3.RealSort()}
+        self._symbols: dict[Symbol, Any] = {}
+        self._orders: dict[Sort, Any] = {}
+        self._closed: dict[Expression, Any] = {}
+        self._fresh = 0
+
+    def sort(self, sort: Sort) -> Any:
+        """The uninterpreted sort, or the reals."""
+        if sort not in self._sorts:
+            self._sorts[sort] = z3.DeclareSort(name_of(sort))
+        return self._sorts[sort]
+
+    def constant(self, variable: Variable) -> Any:
+        """A constant that stands for one element, and is called like the variable."""
+        self._fresh += 1
+        return z3.Const(f"{variable.name}!{self._fresh}", self.sort(variable.sort))
+
+    def closed(self, formula: Expression) -> Any:
+        """A formula without free variables."""
+        if formula not in self._closed:
+            self._closed[formula] = self.expression(formula, {})
+        return self._closed[formula]
+
+    def expression(self, expression: Expression, values: Mapping[Variable, Any]) -> Any:
+        """A formula or term, with these values of its free variables."""
+        match expression:
+            case Variable():
+                return values[expression]
+            case Number():
+                return _number(expression.value)
+            case Apply() | Holds():
+                arguments = [self.expression(each, values) for each in expression.arguments]
+                return self._symbol(expression.symbol)(*arguments)
+            case Equal():
+                return self.expression(expression.left, values) == self.expression(expression.right, values)
+            case LessOrEqual():
+                left, right = self.expression(expression.left, values), self.expression(expression.right, values)
+                return left <= right if expression.left.sort is Real else self._order(expression.left.sort)(left, right)
+            case Arithmetic():
+                left, right = self.expression(expression.left, values), self.expression(expression.right, values)
+                return (
+                    left + right if expression.operator == "+" else left - right if expression.operator == "-" else left * right
+                )
+            case Choice():
+                return z3.If(*(self.expression(each, values) for each in (expression.condition, expression.yes, expression.no)))
+            case Not():
+                return z3.Not(self.expression(expression.part, values))
+            case And():
+                return z3.And([self.expression(each, values) for each in expression.parts])
+            case Or():
+                return z3.Or([self.expression(each, values) for each in expression.parts])
+            case Quantified():
+                bound = {each: self.constant(each) for each in expression.variables}
+                body = self.expression(expression.body, {**values, **bound})
+                return (z3.ForAll if expression.universal else z3.Exists)(list(bound.values()), body)
+        raise AssertionError(expression)
+
+    def _symbol(self, symbol: Symbol) -> Any:
+        if symbol not in self._symbols:
+            result = z3.BoolSort() if isinstance(symbol, Relation) else self.sort(_result(symbol))
+            self._symbols[symbol] = z3.Function(symbol.name, *map(self.sort, symbol.sorts), result)
+        return self._symbols[symbol]
+
+    def _order(self, sort: Sort) -> Any:
+        if sort not in self._orders:
+            each = self.sort(sort)
+            self._orders[sort] = z3.Function(f"{name_of(sort)}_at_most", each, each, z3.BoolSort())
+        return self._orders[sort]
+
+
+def prove(
+    obligation: Obligation,
+    translator: Translator,
+    *,
+    only: Sequence[str] | None = None,
+    tries_s: Iterable[float] = TRIES_S,
+    ask_used: bool = False,
+) -> Answer:
+    """Try to prove an obligation; with `only`, from the hypotheses of these names alone."""
+    begun = time.perf_counter()
+    tries = 0
+    for tries, budget_s in enumerate(tries_s, start=1):
+        solver = solver_for(obligation, translator, only=only, track=ask_used)
+        solver.set("timeout", max(1, int(budget_s * 1000)))
+        solver.set("random_seed", tries)
+        outcome = solver.check()
+        if outcome != z3.unknown:
+            used = _used(solver) if ask_used and outcome == z3.unsat else None
+            status = Status.PROVED if outcome == z3.unsat else Status.REFUTED
+            return Answer(status, time.perf_counter() - begun, tries, used)
+    return Answer(Status.UNKNOWN, time.perf_counter() - begun, tries)
+
+
+def solver_for(obligation: Obligation, translator: Translator, *, only: Sequence[str] | None = None, track: bool = False) -> Any:
+    """A solver that is satisfiable if and only if the obligation does not hold."""
+    solver = z3.Solver()
+    values = {each: translator.constant(each) for each in obligation.variables}
+    wanted = obligation.hypotheses if only is None else {name: obligation.hypotheses[name] for name in only}
+    for name, formula in wanted.items():
+        translated = translator.expression(formula, values) if name.startswith("guard ") else translator.closed(formula)
+        if track:
+            solver.assert_and_track(translated, name)
+        else:
+            solver.add(translated)
+    solver.add(z3.Not(translator.expression(obligation.goal, values)))
+    return solver
+
+
+def _used(solver: Any) -> tuple[str, ...]:
+    return tuple(sorted(str(each).strip("|") for each in solver.unsat_core()))
+
+
+def _number(value: Fraction) -> Any:
+    return z3.RealVal(f"{value.numerator}/{value.denominator}")
+
+
+def _result(symbol: Symbol) -> Sort:
+    assert isinstance(symbol, Function)
+    return symbol.result
