@@ -152,16 +152,16 @@ Judged = tuple[Verdict, str | None, str, dict[str, object]]
 
 def _refinement(name: str, model: Model) -> Callable[[Exploration], Judged]:
     """Judges by a specification what local steps were taken. InvalidInput if it does not speak of this model."""
-    from kubeproof.conformance.refinement.refine import refine_raft, setup_of
+    from kubeproof.conformance.refinement.refine import binding_of, refine
 
-    setup = setup_of(name, model)
+    binding = binding_of(name, model)
 
     def judge(exploration: Exploration) -> Judged:
-        found = refine_raft(setup, exploration.taken_steps())
+        found = refine(binding, model, exploration.taken_steps())
         details: dict[str, object] = {"refines": name, "local_steps_judged": found.judged, "actions_used": dict(found.actions)}
         if not found.refused:
             return Verdict.HOLDS, None, "", details
-        lines = found.described(model.describe)
+        lines = found.described(model)
         details["evidence"] = [{"file": None, "line": None, "what": line} for line in lines]
         message = f"{len(found.refused)} local steps are no steps of {name}: {lines[-1]}."
         return Verdict.VIOLATED, NOT_REFINED, message, details

@@ -204,13 +204,16 @@ class LocalSteps:
     # ---- what the numbers stand for
 
     def taken_steps(self, taken: Numbers) -> Iterator[Taken]:
-        """Each step that was taken at least once; `taken` counts by number.
+        """Each step that was taken at least once; `taken` counts by number. Of events only the name is known.
 
-        Of events only the name is known. Parts of joint events are not among them.
+        Joint events are counted as a whole, so of them there is every part that was possible.
         """
         for local, (begin, count) in enumerate(self._events.filled.tolist()):
             for number in self._event_steps.array[begin : begin + count].tolist() if begin != MISSING else ():
                 yield from self._if_taken(taken, local, Event(self.kinds[number][0]), number)
+            for number in self._part_steps.array[local, : len(self.parts)].tolist() if begin != MISSING else ():
+                if number != NOT_ENABLED:
+                    yield self._taken(local, Event(self.kinds[number][0]), number)
         for key, number in zip(self._pairs.keys.tolist(), self._pairs.values.tolist(), strict=True):
             if key:
                 message = self.ids.messages[(key & 0xFFFFFFFF) - 1].message
@@ -218,10 +221,13 @@ class LocalSteps:
 
     def _if_taken(self, taken: Numbers, local: int, cause: Event | Message, number: int) -> Iterator[Taken]:
         if number != NOT_ENABLED and number < len(taken) and taken[number]:
-            component, before = self.ids.locals[local]
-            state, sends, sent, *_ = self._steps.array[number].tolist()
-            messages = [self.ids.messages[each].message for each in self._sends.array[sends : sends + sent].tolist()]
-            yield component, before, cause, Step(self.ids.states[state], tuple(messages), self.kinds[number][1])
+            yield self._taken(local, cause, number)
+
+    def _taken(self, local: int, cause: Event | Message, number: int) -> Taken:
+        component, before = self.ids.locals[local]
+        state, sends, sent, *_ = self._steps.array[number].tolist()
+        messages = [self.ids.messages[each].message for each in self._sends.array[sends : sends + sent].tolist()]
+        return component, before, cause, Step(self.ids.states[state], tuple(messages), self.kinds[number][1])
 
     def costs(self, via: Ints) -> Ints:
         """The cost of each edge (tables.py), by what happens there."""

@@ -18,7 +18,8 @@ from kubeproof.conformance.bindings.raft.setup import Setup
 from kubeproof.conformance.bindings.raft.state import Running
 from kubeproof.conformance.explore import system
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.system import Event
+from kubeproof.conformance.explore.system import Event, Model
+from kubeproof.conformance.refinement.binding import Binding, First, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, World
 from kubeproof.impl.raft.types import NO_ID, Entry, EntryType, Message, MessageType, StateType
 from kubeproof.models import raft as spec
@@ -56,21 +57,40 @@ class Step:
         return isinstance(self.cause, Event) and self.cause.name == name
 
 
-def beyond(setup: Setup) -> list[str]:
-    """What of the setup cannot be judged."""
+def leaves_out(model: Model) -> list[str]:
+    """What of a model cannot be judged."""
+    setup = getattr(model.system, "setup", None)
+    if not isinstance(setup, Setup):
+        return ["another system than raft"]
     return [
         *[name for name in BEYOND if getattr(setup, name)],
         *(["transfers with pre_vote"] if setup.transfers and setup.pre_vote else []),
     ]
 
 
-def steps_of(taken: Iterable[Taken]) -> Iterator[Step]:
+def read(model: Model, taken: Iterable[Taken]) -> Reading:
     """The steps of members that run and go on doing so. (Who panics breaks a property; who has stopped does nothing.)"""
-    for _, state, cause, (reached, sends, _) in taken:
-        if isinstance(state, Running) and isinstance(reached, Running):
-            body = cause.body if isinstance(cause, system.Message) else cause
-            assert isinstance(body, Event | Message | Ask)
-            yield Step(state, body, reached, tuple([each.body for each in sends if isinstance(each.body, Message)]))
+    setup = getattr(model.system, "setup")  # noqa: B009 - a system need not have one
+    first, prepared = beginning(setup)
+    steps = [each for each in (*prepared, *taken) if isinstance(each[1], Running) and isinstance(each[3].state, Running)]
+    common = world(setup, first, map(step_of, steps))
+    mapped = Map.into(common)
+    return Reading(
+        common,
+        [First(mapped.known(state), frozenset(knowledge(state))) for state in first],
+        steps,
+        lambda each: mapped.abstract(step_of(each)),
+    )
+
+
+def step_of(taken: Taken) -> Step:
+    """The step of a member that runs, and goes on doing so."""
+    _, state, cause, (reached, sends, _) = taken
+    assert isinstance(state, Running)
+    assert isinstance(reached, Running)
+    body = cause.body if isinstance(cause, system.Message) else cause
+    assert isinstance(body, Event | Message | Ask)
+    return Step(state, body, reached, tuple([each.body for each in sends if isinstance(each.body, Message)]))
 
 
 def beginning(setup: Setup) -> tuple[list[Running], list[Taken]]:
@@ -399,3 +419,6 @@ def _sends(step: Step) -> Iterator[Proposal]:
             yield "send_append", {"t": message.term, "m": message, "u": last}
         elif message.type is MessageType.MsgHeartbeat and message.commit:
             yield "send_heartbeat", {"t": message.term, "m": message}
+
+
+RAFT = Binding(spec.raft, leaves_out, read)

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from kubeproof.conformance.bindings.raft.setup import Setup
 from kubeproof.conformance.bindings.raft.state import Running
 from kubeproof.conformance.explore.explore import NOT_REFINED, How, explore
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.scenario import load
-from kubeproof.conformance.explore.system import Event, Message, Step
+from kubeproof.conformance.explore.system import Event, Message, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.judge import ghost_guards
-from kubeproof.conformance.refinement.refine import Refinement, refine_raft
+from kubeproof.conformance.refinement.raft import RAFT
+from kubeproof.conformance.refinement.refine import Refinement, refine
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 from kubeproof.impl.raft.types import Entry, MessageType, StateType
 from kubeproof.impl.raft.types import Message as RaftMessage
@@ -88,16 +88,14 @@ LOST = {
 
 
 @cache
-def taken(name: str) -> tuple[Setup, tuple[Taken, ...]]:
-    """The setup of a scenario, and the local steps that its exploration takes until something is broken."""
+def taken(name: str) -> tuple[Model, tuple[Taken, ...]]:
+    """The model of a scenario, and the local steps that its exploration takes until something is broken."""
     scenario, settings = SIZES.get(name, (name, ()))
     model = load(scenario, settings).model()
     exploration = Exploration(model, Limits())
     with suppress(Broken):
         exploration.run()
-    setup = getattr(model.system, "setup")  # noqa: B009 - a system need not have one
-    assert isinstance(setup, Setup)
-    return setup, tuple(exploration.taken_steps())
+    return model, tuple(exploration.taken_steps())
 
 
 def without_guards(*guards: str) -> Specification:
@@ -112,7 +110,7 @@ def without_guards(*guards: str) -> Specification:
 @cache
 def judged(name: str) -> Refinement:
     # A grant of a pre-vote for the member's own term is harmless: the specification lists the guard as one that safety needs not.
-    return refine_raft(*taken(name), specification=without_guards("grant_pre_vote.newer_term"))
+    return refine(RAFT._replace(specification=without_guards("grant_pre_vote.newer_term")), *taken(name))
 
 
 @pytest.mark.parametrize("name", REFINING)
@@ -130,15 +128,15 @@ def test_every_action_is_used_or_listed() -> None:
 
 @pytest.mark.parametrize(("name", "expected"), FAULTS.items(), ids=list(FAULTS))
 def test_a_mistake_is_a_step_that_no_action_allows(name: str, expected: tuple[str, str]) -> None:
-    setup, steps = taken(name)
+    model, steps = taken(name)
     of_this_kind = [each for each in steps if WHERE[expected[0]](each)]
-    refused = refine_raft(setup, of_this_kind).refused
+    refused = refine(RAFT, model, of_this_kind).refused
     assert expected in {(each.why.action, each.why.guard) for each in refused}
 
 
 @pytest.mark.parametrize(("name", "expected"), LOST.items(), ids=list(LOST))
 def test_a_mistake_takes_away_what_no_action_removes(name: str, expected: tuple[str | None, Symbol]) -> None:
-    refused = refine_raft(*taken(name)).refused
+    refused = refine(RAFT, *taken(name)).refused
     assert expected in {(each.why.action, each.why.symbol) for each in refused}
 
 
@@ -259,11 +257,11 @@ MESSAGES: dict[MessageType, Set[Symbol]] = {
 
 def require_weight(step: Taken, shows: Set[Symbol]) -> None:
     """The step is refused, and would not be if nobody looked at what shows it; each of it is enough."""
-    setup = taken("raft-crash")[0]
-    assert refine_raft(setup, [step]).refused
-    assert not refine_raft(setup, [step], ignoring=shows).refused
+    model = taken("raft-crash")[0]
+    assert refine(RAFT, model, [step]).refused
+    assert not refine(RAFT, model, [step], ignoring=shows).refused
     for symbol in shows:
-        assert refine_raft(setup, [step], ignoring=shows - {symbol}).refused
+        assert refine(RAFT, model, [step], ignoring=shows - {symbol}).refused
 
 
 @pytest.mark.parametrize(("role", "change", "shows"), CHANGES.values(), ids=list(CHANGES))
@@ -307,8 +305,8 @@ def test_a_scenario_is_judged_on_demand() -> None:
     ("scenario", "name", "expected"),
     [
         ("raft-elections", "reads", "expected raft, got reads"),
-        ("two-phase-commit", "raft", "expected a scenario of the system raft"),
-        ("raft-membership", "raft", "expected a scenario without changes"),
+        ("two-phase-commit", "raft", "raft speaks of no scenario with another system than raft"),
+        ("raft-membership", "raft", "raft speaks of no scenario with changes"),
     ],
 )
 def test_what_the_map_does_not_speak_of_is_invalid(scenario: str, name: str, expected: str) -> None:

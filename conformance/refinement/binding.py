@@ -1,0 +1,40 @@
+"""What ties a specification to a system: how it sees local states, messages and local steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kubeproof.conformance.explore.local_steps import Taken
+from kubeproof.conformance.explore.system import Model
+from kubeproof.conformance.refinement.judge import Abstract, Facts, Known, World
+from kubeproof.models.logic.specification import Specification
+
+
+class First(NamedTuple):
+    """A component before anything has happened: what its tuples are, and what it stands for already."""
+
+    known: Known
+    claims: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The local steps of one exploration in the terms of a specification.
+
+    `steps` are those that it speaks of, with the ones that lead to where the search begins; `abstract` says what one of them is.
+    """
+
+    world: World
+    first: Sequence[First]
+    steps: Sequence[Taken]
+    abstract: Callable[[Taken], Abstract]
+
+
+class Binding(NamedTuple):
+    """`leaves_out` names what of a model the specification does not speak of; where there is nothing, `read` reads its steps."""
+
+    specification: Specification
+    leaves_out: Callable[[Model], list[str]]
+    read: Callable[[Model, Iterable[Taken]], Reading]
