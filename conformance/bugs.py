@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
-from kubeproof.conformance.explore.explore import explore_scenario
+from kubeproof.conformance.explore.explore import How, explore_scenario
 from kubeproof.conformance.explore.scenario import BUGS, Scenario, load, shipped
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
@@ -53,10 +55,15 @@ def judge(id_: str, limits: Limits) -> Result:
 
 
 def judge_scenario(id_: str, scenario: Scenario, limits: Limits) -> Result:
-    """Explore a bug's scenario without it and with it. `holds` if the first holds and the second breaks what it must."""
+    """Explore a bug's scenario without it and with it. `holds` if the first holds and the second breaks what it must.
+
+    Where the bug is one of steps, a specification must refuse some with it, for the reason given, and none without it.
+    """
     begun = time.perf_counter()
-    off = explore_scenario(f"{id_} (control)", scenario.control(), limits)
-    on = explore_scenario(id_, scenario, limits)
+    refused_by = {} if scenario.bug is None else scenario.bug.refused_by
+    how = How(refines=tuple(refused_by))
+    off = explore_scenario(f"{id_} (control)", scenario.control(), limits, how)
+    on = explore_scenario(id_, scenario, limits, how)
     verdict, message = _verdict(scenario, off, on)
     details = {
         "bug": id_,
@@ -68,6 +75,7 @@ def judge_scenario(id_: str, scenario: Scenario, limits: Limits) -> Result:
         "steps": on.details["steps"],
         "states": on.details["distinct"],
         "counterexample": on.details["counterexample"],
+        "refused_by": refused_by,
     }
     return Result(id_, "bug", verdict, scenario.property, message, time.perf_counter() - begun, details)
 
@@ -83,4 +91,8 @@ def _verdict(scenario: Scenario, off: Result, on: Result) -> tuple[Verdict, str]
             Verdict.VIOLATED,
             f"on: expected a violation of {scenario.property}, seen {on.property or on.verdict}: {on.message}",
         )
+    for spec, reason in scenario.bug.refused_by.items() if scenario.bug is not None else ():
+        seen = cast(Mapping[str, Mapping[str, Mapping[str, int]]], on.details["refines"])[spec]["refused_by"]
+        if reason not in seen:
+            return Verdict.VIOLATED, f"on: expected steps refused by {reason} of {spec}, seen {', '.join(seen) or 'none'}"
     return Verdict.HOLDS, ""

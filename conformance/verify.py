@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from kubeproof.conformance.explore.explore import explore
-from kubeproof.conformance.explore.scenario import shipped
+from kubeproof.conformance.explore.explore import How, explore
+from kubeproof.conformance.explore.scenario import load, shipped
 from kubeproof.conformance.interaction import run_file
 from kubeproof.conformance.limits import Limits, available_processors
+from kubeproof.conformance.proofs import work
 from kubeproof.conformance.proofs.prove import load_hints, prove
-from kubeproof.conformance.proofs.work import How
 from kubeproof.conformance.simulation import simulate_varied
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import Result, Verdict
@@ -90,19 +90,22 @@ def proven_specifications() -> Iterator[Result]:
 
     Before anything is explored: its worker processes are forked from this one, which then has no other threads.
     """
-    how = How(available_processors(), load_hints(NAMES))
+    how = work.How(available_processors(), load_hints(NAMES))
     yield from prove(NAMES, None, how, Limits())
 
 
 def explored_scenarios() -> Iterator[Result]:
-    """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count."""
+    """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count.
+
+    The local steps are judged by the specifications that the scenario refines.
+    """
     if not shipped():
         yield Result("scenarios", "exploration", Verdict.INVALID, message="no exploration scenarios were found")
     for path in shipped():
-        result = explore(path.stem, (), Limits())
+        result = explore(path.stem, (), Limits(), How(refines=tuple(load(path.stem).refines)))
         verdict = Verdict.HOLDS if result.details["as_expected"] else Verdict.VIOLATED
         message = f"{result.verdict} as expected" if verdict is Verdict.HOLDS else f"expected otherwise: {result.message}"
-        details = {key: result.details[key] for key in ("distinct", "generated")}
+        details = {key: result.details[key] for key in ("distinct", "generated", "refines") if key in result.details}
         yield Result(result.subject, "exploration", verdict, None, message, result.seconds, details)
 
 

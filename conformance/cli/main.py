@@ -206,7 +206,7 @@ def simulate(
     metavar="DIR",
     help="Save the search there, and resume it.",
 )
-@click.option("--refines", metavar="SPEC", help="Judge each local step: is it a step of this specification?")
+@click.option("--refines", multiple=True, metavar="SPEC", help="Judge each local step: is it one of SPEC's? Repeatable.")
 @engine_options
 def explore(
     scenarios: tuple[str, ...],
@@ -216,7 +216,7 @@ def explore(
     threads: int | None,
     exact: bool,
     checkpoint: Path | None,
-    refines: str | None,
+    refines: tuple[str, ...],
     report: Report,
 ) -> int:
     """Visit every state of a small system, and show a shortest way to one that breaks a property.

@@ -29,8 +29,8 @@ NOT_REFINED = "refinement"
 class How:
     """How to search: with `threads`, telling whole states apart (`exact`), saving the state in a folder (`checkpoint`).
 
-    `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time. Where
-    everything holds, all local steps taken are judged by the specification that is named in `refines`.
+    `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time. All local
+    steps taken are judged by the specifications that are named in `refines`.
     """
 
     threads: int = 1
@@ -39,7 +39,7 @@ class How:
     checkpoint_every_s: float = EVERY_S
     progress: Callable[[Exploration], object] | None = None
     keeps_steps: bool = False
-    refines: str | None = None
+    refines: tuple[str, ...] = ()
 
 
 class Violation(NamedTuple):
@@ -65,7 +65,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     """Explore a scenario, which the result calls by this name."""
     begun = time.perf_counter()
     model = scenario.model()
-    judge = None if how.refines is None else _refinement(how.refines, model)
+    judge = _judge(how.refines, model) if how.refines else None
     key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults)
     checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
     exploration = _exploration(name, model, limits, how, checkpoint)
@@ -78,13 +78,16 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
         if violation is None:
             details["complete"] = True
             verdict, broken, message = _outcome(scenario, exploration)
-            if judge is not None and verdict is Verdict.HOLDS:
-                verdict, broken, message, more = judge(exploration)
-                details |= more
         else:
             verdict, broken = Verdict.VIOLATED, violation.property
             message = f"{violation.sentence} Not so after {len(violation.way)} steps."
             details |= _evidence(name, scenario, model, violation)
+        if judge is not None:
+            refused, more = judge(exploration, limits)
+            details |= more
+            if verdict is Verdict.HOLDS and refused:
+                verdict, broken, message = Verdict.VIOLATED, NOT_REFINED, refused[0]
+                details["evidence"] = [{"file": None, "line": None, "what": line} for line in refused]
     except LimitReached as limit:
         verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
     details |= _figures(exploration) | {"resumed": resumed, "local_steps": exploration.steps.computed - recalled}
@@ -147,24 +150,26 @@ def _outcome(scenario: Scenario, exploration: Exploration) -> tuple[Verdict, str
     return Verdict.HOLDS, None, ""
 
 
-Judged = tuple[Verdict, str | None, str, dict[str, object]]
+Judged = tuple[list[str], dict[str, object]]
+"""What is wrong, in sentences, and details for the result."""
 
 
-def _refinement(name: str, model: Model) -> Callable[[Exploration], Judged]:
-    """Judges by a specification what local steps were taken. InvalidInput if it does not speak of this model."""
+def _judge(names: Iterable[str], model: Model) -> Callable[[Exploration, Limits], Judged]:
+    """Judges by specifications what local steps were taken. InvalidInput if one does not speak of this model."""
     from kubeproof.conformance.refinement.refine import binding_of, refine
 
-    binding = binding_of(name, model)
+    bindings = {name: binding_of(name, model) for name in names}
 
-    def judge(exploration: Exploration) -> Judged:
-        found = refine(binding, model, exploration.taken_steps())
-        details: dict[str, object] = {"refines": name, "local_steps_judged": found.judged, "actions_used": dict(found.actions)}
-        if not found.refused:
-            return Verdict.HOLDS, None, "", details
-        lines = found.described(model)
-        details["evidence"] = [{"file": None, "line": None, "what": line} for line in lines]
-        message = f"{len(found.refused)} local steps are no steps of {name}: {lines[-1]}."
-        return Verdict.VIOLATED, NOT_REFINED, message, details
+    def judge(exploration: Exploration, limits: Limits) -> Judged:
+        sentences: list[str] = []
+        details: dict[str, object] = {}
+        for name, binding in bindings.items():
+            found = refine(binding, model, exploration.taken_steps(), limits)
+            details[name] = found.details()
+            if found.refused:
+                lines = found.described(model)
+                sentences += [f"{len(found.refused)} local steps are no steps of {name}: {lines[-1]}.", *lines]
+        return sentences, {"refines": details}
 
     return judge
 

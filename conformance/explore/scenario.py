@@ -35,15 +35,20 @@ class Pinned(msgspec.Struct, forbid_unknown_fields=True):
 class Bug(msgspec.Struct, forbid_unknown_fields=True):
     """A documented bug that the scenario must find. The control has its faults switched off, and these options set.
 
-    Where the bug is a fault's, `reference` is that of its declaration.
+    Where the bug is a fault's, `reference` is that of its declaration. `refused_by` says why it takes steps that are none of a
+    specification: the guard ("action.guard") that some do not meet, or what they make something else of.
     """
 
     reference: str | None = None
     control: dict[str, bool] = {}
+    refused_by: dict[str, str] = {}
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
-    """`size` and `options` are the arguments of the system's model; `--set` changes them."""
+    """`size` and `options` are the arguments of the system's model; `--set` changes them.
+
+    All its local steps must be steps of the specifications in `refines`: `kubeproof verify` judges them.
+    """
 
     system: str
     expected: Verdict
@@ -53,6 +58,7 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     property: str | None = None
     distinct: list[Pinned] = []
     bug: Bug | None = None
+    refines: list[str] = []
 
     def pinned(self) -> int | None:
         """The count that is pinned for this size."""

@@ -23,13 +23,14 @@ class First(NamedTuple):
 class Reading:
     """The local steps of one exploration in the terms of a specification.
 
-    `steps` are those that it speaks of, with the ones that lead to where the search begins; `abstract` says what one of them is.
+    `steps` are those that it speaks of, `prepared` the ones that lead to where the search begins; `abstract` says what one is.
     """
 
     world: World
     first: Sequence[First]
     steps: Sequence[Taken]
     abstract: Callable[[Taken], Abstract]
+    prepared: Sequence[Taken] = ()
 
 
 class Binding(NamedTuple):

@@ -88,6 +88,11 @@ class NotAllowed(Exception):
         super().__init__(why)
         self.action, self.guard, self.symbol = action, guard, symbol
 
+    @property
+    def reason(self) -> str:
+        """The guard, as "action.guard", or the relation or function of which the step makes something else."""
+        return f"{self.action}.{self.guard}" if self.guard is not None else "" if self.symbol is None else self.symbol.name
+
 
 class Judge:
     """Judges steps in one world. Tuples of the relations in `ignoring` are not looked at afterwards: that is a control."""
@@ -97,6 +102,9 @@ class Judge:
         self._ignoring = ignoring
         self._actions = {name: without_ghosts(action) for name, action in specification.actions.items()}
         symbols = [symbol for symbol in specification.symbols if symbol.rigid or not symbol.ghost]
+        axioms = {name: each.formula for name, each in specification.axioms.items()}
+        self._axioms = {name: each for name, each in axioms.items() if self._is_fixed(*symbols_of(each))}
+        self._axioms_of_steps = {name: each for name, each in axioms.items() if name not in self._axioms}
         self._initially = {name: each for name, each in specification.initially.items() if not has_ghosts(each)}
         self._none: dict[Sort, Sequence[Any]] = {each: () for each in specification.sorts if each not in world.universes}
         self._relations = [symbol for symbol in symbols if isinstance(symbol, Relation)]
@@ -116,13 +124,22 @@ class Judge:
             raise verdict
         return verdict
 
+    def unmet(self) -> str | None:
+        """The name of an axiom that is not known to be true of the world: of such a one the specification promises nothing."""
+        return _untrue(self._axioms, self._initial(Known()))
+
     def contradicted(self, first: Known) -> str | None:
         """The name of what the specification says of initial states that cannot be true of this one."""
-        state = self._structure(Abstract(first, frozenset(), (), first, frozenset(), self._none))
+        state = self._initial(first)
         return next((name for name, formula in self._initially.items() if evaluate(formula, state) is False), None)
+
+    def _initial(self, first: Known) -> Structure:
+        return self._structure(Abstract(first, frozenset(), (), first, frozenset(), self._none))
 
     def _judge(self, step: Abstract) -> tuple[str, ...]:
         state = self._structure(step)
+        if (axiom := _untrue(self._axioms_of_steps, state)) is not None:
+            raise NotAllowed(None, None, None, f"what is told is not as it must be: {axiom}")
         done: list[str] = []
         for call in step.calls:
             state = self._do(call, state)
@@ -181,15 +198,20 @@ class Judge:
         return everything - false if false else everything
 
     def _values_of(self, function: Function, step: Abstract) -> dict[Tuple, Any]:
-        known = self._world.values.get(function, {}), step.values.get(function, {}), step.before.values.get(function, {})
-        return dict(chain.from_iterable(each.items() for each in known))
+        known = [each[function] for each in (self._world.values, step.values, step.before.values) if function in each]
+        return dict(known[0]) if len(known) == 1 else dict(chain.from_iterable(each.items() for each in known))
 
-    def _is_fixed(self, relation: Relation) -> bool:
-        return all(sort in self._world.universes for sort in relation.sorts)
+    def _is_fixed(self, *symbols: Symbol) -> bool:
+        """Whether they are about the same elements in all steps."""
+        return all(sort in self._world.universes for symbol in symbols for sort in symbol.sorts)
 
     @staticmethod
     def _product(relation: Relation, universes: Mapping[Sort, Sequence[Any]]) -> Tuples:
         return set(product(*(universes[sort] for sort in relation.sorts)))
+
+
+def _untrue(axioms: Mapping[str, Formula], state: Structure) -> str | None:
+    return next((name for name, formula in axioms.items() if evaluate(formula, state) is not True), None)
 
 
 def without_ghosts(action: Action) -> Action:

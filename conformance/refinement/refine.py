@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
+from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.binding import Binding
 from kubeproof.conformance.refinement.judge import Judge, NotAllowed
 from kubeproof.conformance.refinement.raft import RAFT
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.models.logic.formulas import Symbol
+
+UNLIMITED = Limits()
 
 BINDINGS = {binding.specification.name: binding for binding in (RAFT,)}
 
@@ -33,6 +36,15 @@ class Refinement:
     actions: Counter[str] = field(default_factory=Counter)
     refused: list[Refused] = field(default_factory=list)
 
+    def details(self) -> dict[str, object]:
+        """For a result: how many steps were judged and refused, how often each action was taken, and who refused how many."""
+        return {
+            "local_steps": self.judged,
+            "refused": len(self.refused),
+            "actions": dict(self.actions),
+            "refused_by": dict(Counter(each.why.reason for each in self.refused)),
+        }
+
     def described(self, model: Model) -> list[str]:
         """The first step that is refused, in sentences."""
         (component, before, cause, step), why = self.refused[0].step, self.refused[0].why
@@ -51,15 +63,28 @@ def binding_of(name: str, model: Model) -> Binding:
     return BINDINGS[name]
 
 
-def refine(binding: Binding, model: Model, taken: Iterable[Taken], ignoring: Set[Symbol] = frozenset()) -> Refinement:
-    """Judge the first states, the steps that lead to where the search begins, and all steps of the search."""
+def refine(
+    binding: Binding,
+    model: Model,
+    taken: Iterable[Taken],
+    limits: Limits = UNLIMITED,
+    ignoring: Set[Symbol] = frozenset(),
+) -> Refinement:
+    """Judge the first states, the steps that lead to where the search begins, and all steps of the search.
+
+    Raises LimitReached, and InvalidInput where the specification promises nothing.
+    """
     reading = binding.read(model, taken)
     judge = Judge(binding.specification, reading.world, ignoring)
+    if (unmet := judge.unmet()) is not None:
+        raise InvalidInput("--refines", None, f"{binding.specification.name} promises nothing here, as not all is so: {unmet}")
     for known, claims in reading.first:
         wrong = judge.contradicted(known) or next(map(str, claims), None)
         assert wrong is None, f"this is no initial state of {binding.specification.name}: {wrong}"
-    found = Refinement(len(reading.steps), Counter(dict.fromkeys(binding.specification.actions, 0)))
-    for step in reading.steps:
+    steps = [*reading.prepared, *reading.steps]
+    found = Refinement(len(steps), Counter(dict.fromkeys(binding.specification.actions, 0)))
+    for step in steps:
+        limits.check()
         try:
             found.actions.update(set(judge.judge(reading.abstract(step))))
         except NotAllowed as why:

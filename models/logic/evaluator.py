@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeGuard
 
 from kubeproof.models.logic.actions import Action
 from kubeproof.models.logic.formulas import (
@@ -60,10 +61,8 @@ def evaluate(formula: Formula, structure: Structure, values: Mapping[Variable, A
 
 def value(term: Element, structure: Structure, values: Mapping[Variable, Any]) -> Any:
     """The element that a term stands for; None is unknown."""
-    places = {variable: place for place, variable in enumerate(values)}
-    compiler = _Compiler(places)
-    compiled = compiler.term(term)
-    return compiled(structure, [*values.values(), *[None] * compiler.more])
+    compiled, more = _compiled_term(term, tuple(values))
+    return compiled(structure, [*values.values(), *[None] * more])
 
 
 def enabled(action: Action, structure: Structure, arguments: Mapping[Variable, Any]) -> dict[str, bool | None]:
@@ -95,26 +94,22 @@ def solutions(
 ) -> Tuples:
     """All tuples of values of the variables for which the formula holds: certainly, or else possibly."""
     found: Tuples = set()
-    places = {variable: place for place, variable in enumerate((*values, *variables))}
-    compiler = _Compiler(places)
-    own = slice(len(values), len(places))
-
-    def collect(_: Structure, frame: Frame) -> bool:
-        found.add(tuple(frame[own]))
-        return False
-
-    parts = formula.parts if isinstance(formula, Or) else (formula,)
-    searches = [compiler.search([(part, True)], list(variables), certain, collect) for part in parts]
-    frame = [*values.values(), *[None] * (len(variables) + compiler.more)]
+    kept, searches, more = _compiled_searches(formula, tuple(variables), tuple(values), certain)
+    for relation in kept:
+        found |= (structure.true if certain else structure.possible)[relation]
+    frame = [*values.values(), *[None] * (len(variables) + more), found]
     for search in searches:
         search(structure, frame)
     return found
 
 
+# What is compiled is kept, as the same formulas are asked for state after state.
+
+
 @lru_cache(maxsize=10_000)
 def _compiled(formula: Formula, certain: bool) -> Callable[[Structure, Mapping[Variable, Any]], bool]:
     free = tuple(free_variables(formula))
-    compiler = _Compiler({variable: place for place, variable in enumerate(free)})
+    compiler = _Compiler(free)
     test = compiler.formula(formula, certain)
     more = compiler.more
 
@@ -124,12 +119,43 @@ def _compiled(formula: Formula, certain: bool) -> Callable[[Structure, Mapping[V
     return run
 
 
+@lru_cache(maxsize=10_000)
+def _compiled_term(term: Element, given: tuple[Variable, ...]) -> tuple[Value, int]:
+    compiler = _Compiler(given)
+    return compiler.term(term), compiler.more
+
+
+@lru_cache(maxsize=10_000)
+def _compiled_searches(
+    formula: Formula, variables: tuple[Variable, ...], given: tuple[Variable, ...], certain: bool
+) -> tuple[list[Relation], list[Test], int]:
+    """Relations of which all tuples are solutions, and tests that put the others into the set in the frame's last place."""
+    compiler = _Compiler((*given, *variables))
+    own = slice(len(given), len(given) + len(variables))
+
+    def collect(_: Structure, frame: Frame) -> bool:
+        frame[-1].add(tuple(frame[own]))
+        return False
+
+    parts = formula.parts if isinstance(formula, Or) else (formula,)
+    whole = [part.symbol for part in parts if _is_of(part, variables)]
+    searches = [
+        compiler.search([(part, True)], list(variables), certain, collect) for part in parts if not _is_of(part, variables)
+    ]
+    return whole, searches, compiler.more
+
+
+def _is_of(formula: Formula, variables: Sequence[Variable]) -> TypeGuard[Holds]:
+    """Whether it says that a relation holds of the variables, and nothing else."""
+    return isinstance(formula, Holds) and all(each is one for each, one in zip(formula.arguments, variables, strict=False))
+
+
 class _Compiler:
     """Makes closures over frames. `more` is how many places quantified variables need behind the given ones."""
 
-    def __init__(self, places: dict[Variable, int]) -> None:
-        self._places = places
-        self._given = len(places)
+    def __init__(self, given: tuple[Variable, ...]) -> None:
+        self._places = {variable: place for place, variable in enumerate(given)}
+        self._given = len(given)
 
     @property
     def more(self) -> int:
@@ -157,8 +183,16 @@ class _Compiler:
         raise AssertionError(term)
 
     def _apply(self, term: Apply) -> Value:
-        function, arguments = term.symbol, [self.term(each) for each in term.arguments]
-        return lambda structure, frame: structure.values[function].get(tuple(each(structure, frame) for each in arguments))
+        function, key = term.symbol, self._tuple(term.arguments)
+        return lambda structure, frame: structure.values[function].get(key(structure, frame))
+
+    def _tuple(self, terms: Sequence[Expression]) -> Value:
+        """The tuple of what the terms stand for."""
+        if len(terms) > 1 and all(isinstance(each, Variable) for each in terms):
+            pick = itemgetter(*(self._place(each) for each in terms if isinstance(each, Variable)))
+            return lambda _, frame: pick(frame)
+        parts = [self.term(each) for each in terms]
+        return lambda structure, frame: tuple([part(structure, frame) for part in parts])
 
     def _arithmetic(self, term: Arithmetic) -> Value:
         left, right, operator = self.term(term.left), self.term(term.right), term.operator
@@ -199,11 +233,9 @@ class _Compiler:
                 part = self.formula(formula.part, not certain)
                 return lambda structure, frame: not part(structure, frame)
             case And():
-                parts = [self.formula(each, certain) for each in formula.parts]
-                return lambda structure, frame: all(part(structure, frame) for part in parts)
+                return _all([self.formula(each, certain) for each in formula.parts])
             case Or():
-                parts = [self.formula(each, certain) for each in formula.parts]
-                return lambda structure, frame: any(part(structure, frame) for part in parts)
+                return _any([self.formula(each, certain) for each in formula.parts])
             case Quantified(universal=False):
                 return self.search([(formula.body, True)], list(formula.variables), certain, _found)
             case Quantified():
@@ -212,15 +244,15 @@ class _Compiler:
         raise AssertionError(formula)
 
     def _holds(self, formula: Holds, certain: bool) -> Test:
-        relation, arguments = formula.symbol, [self.term(each) for each in formula.arguments]
+        relation, key = formula.symbol, self._tuple(formula.arguments)
+        if certain:
+            return lambda structure, frame: key(structure, frame) in structure.true[relation]
 
-        def run(structure: Structure, frame: Frame) -> bool:
-            key = tuple([each(structure, frame) for each in arguments])
-            if key in (structure.true if certain else structure.possible)[relation]:
-                return True
-            return not certain and UNKNOWN in key
+        def possibly(structure: Structure, frame: Frame) -> bool:
+            arguments = key(structure, frame)
+            return arguments in structure.possible[relation] or UNKNOWN in arguments
 
-        return run
+        return possibly
 
     def _compare(self, formula: Equal | LessOrEqual, certain: bool, compare: Callable[[Any, Any], bool]) -> Test:
         left, right = self.term(formula.left), self.term(formula.right)
@@ -241,8 +273,7 @@ class _Compiler:
         ready = [each for each in literals if free_variables(each[0]).isdisjoint(unbound)]
         if ready:
             later = self._search([each for each in literals if not _among(each, ready)], unbound, certain, found)
-            tests = [self._literal(each, certain) for each in ready]
-            return lambda structure, frame: all(test(structure, frame) for test in tests) and later(structure, frame)
+            return _all([*(self._literal(each, certain) for each in ready), later])
         if not unbound:
             return found
         if (equation := _equation(literals, unbound)) is not None:
@@ -302,6 +333,28 @@ class _Compiler:
 
 def _found(_: Structure, __: Frame) -> bool:
     return True
+
+
+def _all(tests: Sequence[Test]) -> Test:
+    """Whether all hold; two at a time, as that is what costs least."""
+    if not tests:
+        return _found
+    first, *others = tests
+    if not others:
+        return first
+    rest = _all(others)
+    return lambda structure, frame: first(structure, frame) and rest(structure, frame)
+
+
+def _any(tests: Sequence[Test]) -> Test:
+    """Whether one of them holds."""
+    if not tests:
+        return lambda _, __: False
+    first, *others = tests
+    if not others:
+        return first
+    rest = _any(others)
+    return lambda structure, frame: first(structure, frame) or rest(structure, frame)
 
 
 def _each(elements: Sequence[Any], place: int, later: Test, structure: Structure, frame: Frame) -> bool:
