@@ -6,7 +6,7 @@ from importlib import import_module
 
 from kubeproof.models.logic.specification import Specification
 
-NAMES = ("raft", "reads", "lease_reads", "election")
+NAMES = ("raft", "membership", "reads", "lease_reads", "mvcc", "watch", "lease", "backup", "election")
 """In the order in which they are best read."""
 
 

@@ -17,8 +17,9 @@ a member that has acknowledged an entry two changes ahead (the guard `witness` o
 Left out: snapshots, PreVote, heartbeats (`raft.py` has them). More is allowed than in etcd: anyone may campaign, not only voters;
 any higher term may be entered; a message's previous entry is not compared; a new leader may propose a change when it has applied
 all changes in its log, while etcd waits until it has applied its whole log. Learners are members that no half of a configuration
-counts. A write stores all that a member remembers at that moment, commit index included, as a Ready with entries does in etcd.
-What waits for a write leaves at once, and may be delayed on its way; etcd's writes end later, and in order.
+counts. A write stores all that a member remembers at that moment, commit index included, as a Ready with entries does in etcd; or
+an earlier part of its log, as long as later writes are in hand. What waits for a write leaves at once, and may be delayed on its
+way; etcd's writes end later, and in order.
 """
 
 from __future__ import annotations
@@ -417,6 +418,13 @@ def become_leader(do: Action, n: Node, t: Term, z: Entry, d: Entry, q: Quorum, b
     do.set(missed, lambda x, y, e: missed(x, y, e) | ((x < t) & (t <= y) & ~prefix(e, z)))
 
 
+@membership.action
+def step_down(do: Action, n: Node, t: Term) -> None:
+    """A member gives up its campaign, or its leadership, for the rest of the term."""
+    do.remove(candidate, n, t)
+    do.remove(leader, n, t)
+
+
 # ---- replication
 
 
@@ -447,11 +455,12 @@ def append_change(do: Action, n: Node, t: Term, z: Entry, e: Entry, d: Entry) ->
 
 @membership.action
 def propose_simple(do: Action, n: Node, t: Term, z: Entry, e: Entry, d: Entry) -> None:
-    """The leader proposes to add or remove one voter."""
+    """The leader proposes to add or remove one voter, or a learner."""
     append_change(do, n, t, z, e, d)
     do.require(~joint(config(z)), "from_simple")
     do.require(~joint(config(e)), "to_simple")
-    do.require(one_apart(incoming(config(z)), incoming(config(e))), "one_voter")
+    old, new = incoming(config(z)), incoming(config(e))
+    do.require((old == new) | one_apart(old, new), "one_voter")
 
 
 @membership.action
@@ -473,14 +482,16 @@ def propose_leave(do: Action, n: Node, t: Term, z: Entry, e: Entry, d: Entry) ->
 
 
 @membership.action
-def send_append(do: Action, n: Node, t: Term, m: Append, z: Entry) -> None:
-    """The leader sends entries of its log, and its commit index. It need not have stored them."""
+def send_append(do: Action, n: Node, t: Term, m: Append, z: Entry, x: Entry) -> None:
+    """The leader sends entries of its log, and how far it knows them to be committed. It need not have stored them."""
     do.require(leader(n, t), "is_leader")
     do.require(current(n, t), "in_term")
     do.require(append_term(m) == t, "own_term")
     do.require(last(n, z), "own_last")
     do.require(prefix(append_last(m), z), "entries")
-    do.require(committed(n, append_commit(m)), "commit")
+    do.require(committed(n, x), "own_commit")
+    all_of_them = (append_commit(m) == append_last(m)) & prefix(append_last(m), x)
+    do.require((append_commit(m) == x) | all_of_them, "commit")
     do.require(justified(n, append_by(m)), "justification")
     do.add(append_sent, m)
 
@@ -545,15 +556,33 @@ def apply(do: Action, n: Node, d: Entry, e: Entry, x: Entry) -> None:
 # ---- storage
 
 
-@membership.action
-def write(do: Action, n: Node) -> None:
-    """What the member remembers is stored: term, vote, log and commit index together."""
+def store_term(do: Action, n: Node) -> None:
+    """Term and vote are stored, and why what is committed is so."""
     do.set(stored_current, lambda m, t: ite(m == n, current(m, t), stored_current(m, t)))
     do.set(stored_left, lambda m, t: ite(m == n, left(m, t), stored_left(m, t)))
     do.set(stored_voted, lambda m, t, c: ite(m == n, voted(m, t, c), stored_voted(m, t, c)))
+    do.set(stored_justified, lambda m, e: ite(m == n, justified(m, e), stored_justified(m, e)))
+
+
+@membership.action
+def write(do: Action, n: Node) -> None:
+    """What the member remembers is stored: term, vote, log and commit index together."""
+    store_term(do, n)
     do.set(stored_last, lambda m, e: ite(m == n, last(m, e), stored_last(m, e)))
     do.set(stored_committed, lambda m, e: ite(m == n, committed(m, e), stored_committed(m, e)))
-    do.set(stored_justified, lambda m, e: ite(m == n, justified(m, e), stored_justified(m, e)))
+
+
+@membership.action
+def write_part(do: Action, n: Node, t: Term, z: Entry, x: Entry, r: Entry, s: Entry, y: Entry) -> None:
+    """Term and vote are stored, and the log and the commit index as they were a while ago: later writes are still in hand."""
+    do.require(last(n, z) & prefix(s, z), "has_entry")
+    do.require(committed(n, x) & prefix(y, x) & prefix(y, s), "own_commit")
+    do.require(stored_current(n, t) & stored_last(n, r), "own_stored")
+    do.require(forall(Entry, lambda d: (prefix(d, r) & prefix(d, z)) >> prefix(d, s)), "keeps_stored")
+    do.require(close(version(y), version(s)), "one_change_beyond_commit")
+    store_term(do, n)
+    becomes(do, stored_last, n, s)
+    becomes(do, stored_committed, n, y)
 
 
 def forget(do: Action, n: Node) -> None:
@@ -1027,23 +1056,7 @@ def one_leader_per_term(n: Node, k: Node, t: Term) -> Formula:
     return (leader(n, t) & leader(k, t)) >> (n == k)
 
 
-@membership.invariant(
-    using=(
-        "chosen_is_history",
-        "history_is_a_log",
-        "history_of_started_terms",
-        "leader_completeness",
-        "chosen_is_never_missed",
-        "missed_is_monotonic",
-        "not_missed_is_there",
-        "one_change_beyond_applied",
-        "committed_is_in_log",
-        "justified_by_choice",
-        "later_leaders_have_choosable",
-        "leader_log_is_history",
-        "ack_is_history",
-    )
-)
+@membership.invariant(using=())
 def choices_are_one_log(d: Entry, e: Entry) -> Formula:
     """Of two chosen entries, one is in the log that ends with the other."""
     return (chosen(d) & chosen(e)) >> comparable(d, e)
@@ -1055,8 +1068,191 @@ def one_entry(t: Term, u: Term, d: Entry, e: Entry) -> Formula:
     return (history(t, d) & history(u, e) & (term(d) == term(e)) & (index(d) == index(e))) >> (d == e)
 
 
-# What ghosts stand for exists, so the guards called justification, witness and top keep no member from anything. "For every ...
-# there is some entry" takes the proofs of these three out of EPR, and no other.
+# ---- lemmas: what is so when a candidate has its votes
+
+
+@membership.lemma(
+    become_leader, using=("candidate_of_reached_term", "history_is_a_log", "history_of_started_terms", "log_is_history")
+)
+def log_is_older_history(t: Term, z: Entry) -> Formula:
+    """The log is a part of the history of earlier terms."""
+    return forall(Entry, lambda e: prefix(e, z) >> (history(term(z), e) & history(term(e), e) & (term(e) < t)))
+
+
+@membership.lemma(become_leader, using=("vote_is_stored", "vote_was_requested"))
+def voters_were_asked(n: Node, t: Term, z: Entry, q: Quorum) -> Formula:
+    """Who has voted for the candidate was told how its log ends, but for itself."""
+    return forall(Node, lambda k: member(k, q) >> (voted(k, t, n) & ((k == n) | vote_requested(n, t, z))))
+
+
+@membership.lemma(become_leader, using=("current_is_beyond", "left_is_downward", "vote_is_stored", "voted_in_reached_term"))
+def voters_have_left_earlier_terms(t: Term, q: Quorum) -> Formula:
+    """They will acknowledge nothing more of earlier terms, even after a restart."""
+    return forall(Node, Term, lambda k, u: (member(k, q) & (u < t)) >> stored_left(k, u))
+
+
+@membership.lemma(become_leader, using=("chosen_ack_is_kept", "chosen_reaches_candidates"))
+def voters_brought_choices(t: Term, z: Entry, q: Quorum) -> Formula:
+    """The log has what its voters have acknowledged of earlier choices."""
+    return forall(Node, Entry, lambda k, e: (member(k, q) & acked(k, e) & chosen(e) & (term(e) < t)) >> prefix(e, z))
+
+
+@membership.lemma(become_leader, using=("chosen_quorum_intersects", "chosen_has_quorum", "one_change_beyond_applied"))
+def configuration_is_not_outrun(t: Term, d: Entry) -> Formula:
+    """The witness would be in the log, which would have two changes that are not applied."""
+    return ~outrun(t, d)
+
+
+@membership.lemma(
+    become_leader,
+    using=(
+        "candidate_of_reached_term",
+        "chosen_is_history",
+        "history_is_a_log",
+        "justified_by_choice",
+        "leader_completeness",
+        "chosen_quorum_intersects",
+        "chosen_has_quorum",
+        "chosen_close_to_configuration",
+        "choice_outruns",
+        "committed_is_in_log",
+    ),
+)
+def choices_are_in_log(t: Term, z: Entry) -> Formula:
+    """The log has every choice of earlier terms."""
+    return forall(Entry, lambda e: (chosen(e) & (term(e) < t)) >> prefix(e, z))
+
+
+@membership.lemma(
+    become_leader,
+    using=(
+        "acts_in_reached_term",
+        "candidate_of_reached_term",
+        "chosen_is_history",
+        "elected_after_choices",
+        "elected_close_to_log",
+        "elected_has_votes",
+        "elected_quorum_intersects",
+        "history_is_a_log",
+        "justified_by_choice",
+        "leader_completeness",
+        "one_vote_per_term",
+        "started_has_leader",
+        "vote_is_stored",
+    ),
+)
+def term_has_no_leader(t: Term) -> Formula:
+    """Nobody else was elected: the two quorums would intersect."""
+    return ~started(t)
+
+
+@membership.lemma(become_leader, using=("near_configurations_intersect", "committed_is_in_log"))
+def voters_intersect_others(z: Entry, d: Entry, q: Quorum) -> Formula:
+    """The voters intersect the quorums of the configurations in the log next to the one that elects."""
+
+    def next_to_it(a: Entry, r: Quorum) -> Formula:
+        return prefix(a, z) & near(version(a), version(d)) & is_quorum(r, config(a))
+
+    return forall(Entry, Quorum, lambda a, r: next_to_it(a, r) >> meet(r, q))
+
+
+def was_choosable(e: Entry, r: Quorum, a: Entry, t: Term, z: Entry) -> Formula:
+    """It may have been chosen before the term, by a configuration that no leader has missed, nor does this log."""
+    return choosable(e, r, a) & history(term(e), e) & (term(e) < t) & ~missed(term(e), t, a) & prefix(a, z)
+
+
+@membership.lemma(become_leader, using=("ack_kept_while_choosable", "candidate_has_choosable"))
+def voters_brought_choosables(t: Term, z: Entry, d: Entry) -> Formula:
+    """The log has what a quorum that intersects the voters may have chosen."""
+    return forall(
+        *(Entry, Entry, Quorum),
+        lambda e, a, r: (was_choosable(e, r, a, t, z) & near(version(a), version(d))) >> prefix(e, z),
+    )
+
+
+@membership.lemma(
+    become_leader,
+    using=(
+        "chosen_is_history",
+        "committed_is_in_log",
+        "history_is_a_log",
+        "history_of_started_terms",
+        "justified_by_choice",
+        "later_leaders_have_choosable",
+        "leader_completeness",
+        "missed_is_monotonic",
+        "not_missed_is_there",
+        "candidate_of_reached_term",
+    ),
+)
+def configuration_is_behind_choosables(t: Term, z: Entry, d: Entry) -> Formula:
+    """The log has what may have been chosen two changes before."""
+    return forall(*(Entry, Entry, Quorum), lambda e, a, r: (was_choosable(e, r, a, t, z) & two_ahead(d, a)) >> prefix(e, z))
+
+
+@membership.lemma(become_leader, using=())
+def log_is_ahead_of_outrun(t: Term, z: Entry) -> Formula:
+    """The log has the choice that is ahead of all that is outrun."""
+    return forall(Entry, lambda a: outrun(t, a) >> two_ahead(z, a))
+
+
+# ---- lemmas: what is so when a leader has counted a quorum
+
+
+@membership.lemma(advance_commit, using=("applied_is_committed", "one_change_beyond_applied", "leader_log_is_history"))
+def entry_is_choosable(d: Entry, e: Entry, q: Quorum) -> Formula:
+    """The quorum may choose the entry."""
+    return choosable(e, q, d) & history(term(e), e)
+
+
+@membership.lemma(advance_commit, using=("justified_by_choice", "chosen_is_never_missed", "missed_is_monotonic"))
+def configuration_is_never_missed(t: Term, d: Entry) -> Formula:
+    """The configuration that counts is in the logs of all later leaders."""
+    return forall(Term, lambda u: ~missed(t, u, d))
+
+
+@membership.lemma(advance_commit, using=("later_leaders_have_choosable",))
+def entry_is_never_missed(t: Term, e: Entry) -> Formula:
+    """So is the entry."""
+    return forall(Term, lambda u: ~missed(t, u, e))
+
+
+@membership.lemma(advance_commit, using=("not_missed_is_there",))
+def later_leaders_have_entry(t: Term, e: Entry) -> Formula:
+    return forall(Term, lambda u: (started(u) & (t <= u)) >> history(u, e))
+
+
+@membership.lemma(advance_commit, using=("near_configurations_intersect", "history_is_a_log"))
+def quorum_intersects_others(d: Entry, e: Entry, q: Quorum) -> Formula:
+    """It intersects the quorums of the configurations next to the one that counts."""
+
+    def next_to_it(a: Entry, r: Quorum) -> Formula:
+        return prefix(a, e) & near(version(a), version(d)) & is_quorum(r, config(a))
+
+    return forall(Entry, Quorum, lambda a, r: next_to_it(a, r) >> meet(r, q))
+
+
+@membership.lemma(
+    advance_commit, using=("chosen_is_history", "history_is_a_log", "history_of_started_terms", "leader_completeness")
+)
+def choices_are_comparable(e: Entry) -> Formula:
+    """Every other choice is in the same log, of earlier terms before the entry, of later ones behind it."""
+    return forall(Entry, lambda c: chosen(c) >> comparable(c, e))
+
+
+@membership.lemma(advance_commit, using=("choice_outruns", "justified_by_choice"))
+def configuration_has_outrun(t: Term, d: Entry) -> Formula:
+    """What the configuration that counts is two changes ahead of was outrun before."""
+    return forall(Term, Entry, lambda u, a: ((t < u) & two_ahead(d, a)) >> outrun(u, a))
+
+
+@membership.lemma(advance_commit, using=("leader_knows_its_choices",))
+def entry_was_not_chosen(e: Entry) -> Formula:
+    """The choice is a new one."""
+    return ~chosen(e)
+
+
+# What ghosts stand for exists, so the guards called justification, witness and top keep no member from anything.
 
 
 @membership.invariant(layer=1, using=())
@@ -1064,43 +1260,20 @@ def every_commitment_is_justified(n: Node) -> Formula:
     return exists(Entry, lambda e: justified(n, e)) & exists(Entry, lambda e: stored_justified(n, e))
 
 
-@membership.invariant(
-    layer=1,
-    using=(
-        "choice_outruns",
-        "one_of_each",
-        "one_change_beyond_applied",
-        "applied_is_committed",
-        "justified_by_choice",
-        "leader_knows_its_choices",
-    ),
-)
+@membership.invariant(layer=1, using=(), source="the guard `witness` of become_leader keeps nobody from being elected")
 def every_outrun_configuration_has_witness(t: Term, d: Entry) -> Formula:
     """If some choice is two changes ahead, one is so that was counted by a configuration next to this one."""
     return outrun(t, d) >> exists(Entry, lambda w: is_witness(w, d, t))
 
 
-@membership.invariant(
-    layer=1,
-    using=(
-        "choices_are_one_log",
-        "chosen_is_history",
-        "history_is_a_log",
-        "history_of_started_terms",
-        "leader_completeness",
-        "chosen_is_never_missed",
-        "missed_is_monotonic",
-        "not_missed_is_there",
-        "one_change_beyond_applied",
-        "committed_is_in_log",
-        "justified_by_choice",
-        "later_leaders_have_choosable",
-        "leader_log_is_history",
-        "ack_is_history",
-    ),
-)
+@membership.invariant(layer=1, using=(), source="the guard `top` of become_leader keeps nobody from being elected")
 def every_term_has_top(t: Term) -> Formula:
+    """Before every term but the first there is a choice that is two changes ahead of all that some such choice is."""
     return (t != term_0) >> exists(Entry, lambda e: is_top(e, t))
+
+
+for name in ("every_outrun_configuration_has_witness", "every_term_has_top"):
+    membership.leaves_epr(name, "for every term or entry there is an entry, and entries have terms")
 
 
 @membership.corollary(

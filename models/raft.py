@@ -1,4 +1,4 @@
-"""Raft: election, replication, commitment, restart, snapshots, PreVote, and commitment learned from heartbeats.
+"""Raft: election, replication, commitment, restart, snapshots, PreVote, leader transfers, and heartbeats that tell commitment.
 
 After Ongaro and Ousterhout, "In search of an understandable consensus algorithm (extended version)", 2014, called Raft below, and
 etcd's raft where that goes further. For any number of members, terms and entries, and messages that are lost, delayed, repeated
@@ -93,6 +93,7 @@ current = raft.relation("current", Node, Term, says="the member's current term")
 left = raft.relation("left", Node, Term, says="the member's term is beyond this one")
 voted = raft.relation("voted", Node, Term, Node, says="whom the member has voted for in the term")
 log = raft.relation("log", Node, Index, Term, says="the term of the member's entry")
+log_reaches = raft.relation("log_reaches", Node, Index, says="the member's log has an entry of this index or a later one")
 value = raft.function("value", Node, Index, to=Value, says="the value of the member's entry")
 compacted = raft.relation("compacted", Node, Index, says="the entry is only in the member's snapshot")
 
@@ -107,8 +108,11 @@ begun = raft.relation("begun", Term, says="somebody has campaigned in the term, 
 vote_requested = raft.relation("vote_requested", Node, Term, Index, Term, says="MsgVote: candidate, term, its last entry")
 vote_granted = raft.relation("vote_granted", Node, Term, Node, says="MsgVoteResp: voter, term, candidate")
 pre_vote_requested = raft.relation("pre_vote_requested", Node, Term, Index, Term, says="MsgPreVote, likewise")
-pre_vote_granted = raft.relation("pre_vote_granted", Node, Term, Node, says="MsgPreVoteResp, likewise")
-acked = raft.relation("acked", Node, Term, Index, Term, says="MsgAppResp: to the leader of the term, this entry is in the log")
+pre_vote_granted = raft.relation(
+    "pre_vote_granted", Node, Term, Node, says="MsgPreVoteResp: voter, this term or a later one, candidate"
+)
+timeout_now_sent = raft.relation("timeout_now_sent", Term, Node, says="MsgTimeoutNow: the term's leader hands over to the member")
+acked = raft.relation("acked", Node, Term, Index, says="MsgAppResp: to the leader of the term, up to here the log is the same")
 
 append_sent = raft.relation("append_sent", Append)
 append_term = raft.function("append_term", Append, to=Term, rigid=True, says="the leader's term")
@@ -135,19 +139,15 @@ snapshot_value = raft.function("snapshot_value", Snapshot, Index, to=Value, rigi
 started = raft.relation("started", Term, ghost=True, says="the term has had a leader")
 leader_of = raft.function("leader_of", Term, to=Node, ghost=True)
 voters_of = raft.function("voters_of", Term, to=Quorum, ghost=True, says="who elected it")
-pre_candidate_of = raft.function("pre_candidate_of", Term, to=Node, ghost=True, says="who began the term after a PreVote")
-pre_voters_of = raft.function("pre_voters_of", Term, to=Quorum, ghost=True, says="who let it")
 history = raft.relation("history", Term, Index, Term, ghost=True, says="the log of the term's leader, over its whole reign")
 history_value = raft.function("history_value", Term, Index, to=Value, ghost=True)
+history_reaches = raft.relation("history_reaches", Term, Index, ghost=True, says="likewise")
 chosen = raft.relation("chosen", Term, Index, ghost=True, says="the term's leader has counted a quorum for its own entry")
 justified = raft.relation("justified", Node, Term, Index, ghost=True, says="this choice justifies the member's commit index")
 append_by = raft.function("append_by", Append, to=Term, rigid=True, ghost=True, says="of the choice that justifies its commit")
 append_at = raft.function("append_at", Append, to=Index, rigid=True, ghost=True)
 heartbeat_by = raft.function("heartbeat_by", Heartbeat, to=Term, rigid=True, ghost=True, says="likewise")
 heartbeat_at = raft.function("heartbeat_at", Heartbeat, to=Index, rigid=True, ghost=True)
-heartbeat_entry = raft.function(
-    "heartbeat_entry", Heartbeat, to=Term, rigid=True, ghost=True, says="the term of the entry at its commit index"
-)
 snapshot_by = raft.function("snapshot_by", Snapshot, to=Term, rigid=True, ghost=True, says="likewise")
 snapshot_at = raft.function("snapshot_at", Snapshot, to=Index, rigid=True, ghost=True)
 
@@ -183,6 +183,7 @@ raft.init(
         lambda n, i: (
             forall(Term, lambda t: iff(log(n, i, t), (i == index_0) & (t == term_0)))
             & (value(n, i) == value_0)
+            & iff(log_reaches(n, i), i == index_0)
             & iff(committed(n, i), i == index_0)
             & ~compacted(n, i)
         ),
@@ -191,6 +192,7 @@ raft.init(
 raft.init(
     "elections",
     forall(Term, lambda t: ~begun(t))
+    & forall(Term, Node, lambda t, n: ~timeout_now_sent(t, n))
     & forall(Node, Term, Node, lambda n, t, c: ~vote_granted(n, t, c) & ~pre_vote_granted(n, t, c))
     & forall(Node, Term, Index, Term, lambda n, t, i, u: ~vote_requested(n, t, i, u) & ~pre_vote_requested(n, t, i, u)),
 )
@@ -199,13 +201,7 @@ raft.init(
     forall(Append, lambda m: ~append_sent(m))
     & forall(Heartbeat, lambda m: ~heartbeat_sent(m))
     & forall(Snapshot, lambda m: ~snapshot_sent(m))
-    & forall(
-        Node,
-        Term,
-        Index,
-        Term,
-        lambda n, t, i, u: iff(acked(n, t, i, u), (t == term_0) & (i == index_0) & (u == term_0)),
-    ),
+    & forall(Node, Term, Index, lambda n, t, i: iff(acked(n, t, i), (t == term_0) & (i == index_0))),
 )
 raft.init(
     "history",
@@ -216,6 +212,7 @@ raft.init(
             iff(started(t), t == term_0)
             & forall(Term, lambda u: iff(history(t, i, u), (i == index_0) & (u == term_0)))
             & (history_value(t, i) == value_0)
+            & iff(history_reaches(t, i), i == index_0)
             & iff(chosen(t, i), (t == term_0) & (i == index_0))
             & forall(Node, lambda n: iff(justified(n, t, i), (t == term_0) & (i == index_0)))
         ),
@@ -227,7 +224,7 @@ raft.init(
 
 def last(n: Node, i: Index, t: Term) -> Formula:
     """The last entry of the member's log."""
-    return log(n, i, t) & forall(Index, Term, lambda j, u: log(n, j, u) >> (j <= i))
+    return log(n, i, t) & forall(Index, lambda j: log_reaches(n, j) >> (j <= i))
 
 
 def next_index(i: Index, j: Index) -> Formula:
@@ -250,7 +247,7 @@ def carries(m: Append, i: Index) -> Formula:
 
 def choosable(t: Term, i: Index, q: Quorum) -> Formula:
     """The leader of t may have, or may come to have, acknowledgements of all the quorum for its entry."""
-    return forall(Node, lambda k: member(k, q) >> (acked(k, t, i, t) | ~left(k, t)))
+    return forall(Node, lambda k: member(k, q) >> (acked(k, t, i) | ~left(k, t)))
 
 
 def enter(do: Action, n: Node, t: Term) -> None:
@@ -263,6 +260,19 @@ def commit(do: Action, n: Node, i: Index, by: Term, at: Index) -> None:
     """The member's commit index becomes i, justified by a choice."""
     do.set(committed, lambda m, j: committed(m, j) | ((m == n) & (j <= i)))
     do.set(justified, lambda m, t, j: ite(m == n, (t == by) & (j == at), justified(m, t, j)))
+
+
+def acknowledge(do: Action, n: Node, t: Term, i: Index) -> None:
+    """The member tells the leader of t that up to an index it has the same entries."""
+    do.set(acked, lambda k, x, j: acked(k, x, j) | ((k == n) & (x == t) & (j <= i)))
+
+
+def acknowledge_what_is_committed(do: Action, n: Node, t: Term, i: Index, by: Term, at: Index) -> None:
+    """The member needs no word of the leader of t to have what that leader has."""
+    do.require(current(n, t), "in_term")
+    do.require(committed(n, i), "committed")
+    do.require(justified(n, by, at), "justification")
+    acknowledge(do, n, t, i)
 
 
 # ---- elections
@@ -299,20 +309,33 @@ def pre_campaign(do: Action, n: Node, t: Term, t2: Term, i: Index, u: Term) -> N
 def grant_pre_vote(do: Action, n: Node, t: Term, c: Node, t2: Term, i: Index, u: Term, j: Index, v: Term) -> None:
     """A member would vote for the candidate. It neither votes nor changes its term."""
     do.require(current(n, t), "in_term")
-    do.require(t < t2, "newer_term")
+    do.require(t <= t2, "no_older_term")
     do.require(pre_vote_requested(c, t2, i, u), "requested")
     do.require(last(n, j, v), "own_last")
     do.require(up_to_date(u, i, v, j), "up_to_date")
-    do.add(pre_vote_granted, n, t2, c)
+    do.set(pre_vote_granted, lambda k, x, d: pre_vote_granted(k, x, d) | ((k == n) & (x <= t2) & (d == c)))
 
 
 @raft.action
 def campaign_after_pre_vote(do: Action, n: Node, t: Term, t2: Term, i: Index, u: Term, q: Quorum) -> None:
-    """A quorum would vote for the member: it campaigns."""
+    """A quorum would vote for the member: it campaigns. As in etcd, late grants for the term that it is in by now count, too."""
     begin_campaign(do, n, t, t2, i, u)
-    do.require(forall(Node, lambda k: member(k, q) >> pre_vote_granted(k, t2, n)), "quorum_of_pre_votes")
-    do.assign(pre_candidate_of, (t2,), n)
-    do.assign(pre_voters_of, (t2,), q)
+    do.require(forall(Node, lambda k: member(k, q) >> pre_vote_granted(k, t, n)), "quorum_of_pre_votes")
+
+
+@raft.action
+def send_timeout_now(do: Action, n: Node, t: Term, c: Node) -> None:
+    """The leader hands over to a member: it tells it to campaign at once."""
+    do.require(leader(n, t), "is_leader")
+    do.require(current(n, t), "in_term")
+    do.add(timeout_now_sent, t, c)
+
+
+@raft.action
+def receive_timeout_now(do: Action, n: Node, t: Term, t2: Term, i: Index, u: Term) -> None:
+    """The leader hands over to the member: it campaigns without a PreVote."""
+    begin_campaign(do, n, t, t2, i, u)
+    do.require(timeout_now_sent(t, n), "told")
 
 
 @raft.action
@@ -348,6 +371,7 @@ def become_leader(do: Action, n: Node, t: Term, q: Quorum) -> None:
     do.assign(leader_of, (t,), n)
     do.set(history, lambda x, i, u: ite(x == t, log(n, i, u), history(x, i, u)))
     do.set(history_value, lambda x, i: ite(x == t, value(n, i), history_value(x, i)))
+    do.set(history_reaches, lambda x, i: ite(x == t, log_reaches(n, i), history_reaches(x, i)))
 
 
 # ---- replication
@@ -362,17 +386,19 @@ def propose(do: Action, n: Node, t: Term, i: Index, u: Term, j: Index, v: Value)
     do.require(next_index(i, j), "next_index")
     do.add(log, n, j, t)
     do.assign(value, (n, j), v)
+    do.add(log_reaches, n, j)
     do.add(history, t, j, t)
     do.assign(history_value, (t, j), v)
+    do.add(history_reaches, t, j)
 
 
 @raft.action
-def acknowledge_own(do: Action, n: Node, t: Term, i: Index, u: Term) -> None:
-    """The leader counts itself for an entry that it has stored."""
+def acknowledge_own(do: Action, n: Node, t: Term, i: Index) -> None:
+    """The leader counts itself for the entries that it has stored."""
     do.require(leader(n, t), "is_leader")
     do.require(current(n, t), "in_term")
-    do.require(log(n, i, u), "has_entry")
-    do.add(acked, n, t, i, u)
+    do.require(log_reaches(n, i), "has_entry")
+    acknowledge(do, n, t, i)
 
 
 @raft.action
@@ -415,15 +441,8 @@ def replace_suffix(do: Action, n: Node, m: Append) -> None:
 
     do.set(log, entries)
     do.set(value, lambda k, i: ite((k == n) & carries(m, i), append_value(m, i), value(k, i)))
-    acknowledge(do, n, append_term(m), append_last(m), entries)
-
-
-def acknowledge(do: Action, n: Node, t: Term, last_index: Index, entries: Callable[..., Formula]) -> None:
-    """The member tells the leader of t that it has these entries up to an index."""
-    do.set(
-        acked,
-        lambda k, x, i, u: acked(k, x, i, u) | ((k == n) & (x == t) & (i <= last_index) & entries(k, i, u)),
-    )
+    do.set(log_reaches, lambda k, i: ite(k == n, i <= append_last(m), log_reaches(k, i)))
+    acknowledge(do, n, append_term(m), append_last(m))
 
 
 @raft.action
@@ -431,7 +450,7 @@ def receive_known_append(do: Action, n: Node, m: Append) -> None:
     """All entries are there already. What the log has behind them stays."""
     receive_append(do, n, m)
     do.require(matches(m, n), "no_conflict")
-    acknowledge(do, n, append_term(m), append_last(m), log)
+    acknowledge(do, n, append_term(m), append_last(m))
 
 
 @raft.action
@@ -440,6 +459,13 @@ def receive_new_append(do: Action, n: Node, m: Append, i: Index) -> None:
     receive_append(do, n, m)
     do.require(carries(m, i) & ~log(n, i, append_entry(m, i)), "conflict")
     replace_suffix(do, n, m)
+
+
+@raft.action
+def acknowledge_committed(do: Action, n: Node, m: Append, i: Index, by: Term, at: Index) -> None:
+    """The append begins before the member's commit index: it acknowledges what it has committed, and looks no further."""
+    do.require(append_sent(m), "sent")
+    acknowledge_what_is_committed(do, n, append_term(m), i, by, at)
 
 
 # ---- commitment
@@ -453,7 +479,7 @@ def advance_commit(do: Action, n: Node, t: Term, i: Index, u: Term, q: Quorum) -
     do.require(log(n, i, u), "has_entry")
     do.require(~committed(n, i), "advances")
     do.require(u == t, "entry_of_own_term")
-    do.require(forall(Node, lambda k: member(k, q) >> acked(k, t, i, u)), "quorum_of_acks")
+    do.require(forall(Node, lambda k: member(k, q) >> acked(k, t, i)), "quorum_of_acks")
     commit(do, n, i, t, i)
     do.add(chosen, t, i)
 
@@ -476,7 +502,7 @@ def send_heartbeat(do: Action, n: Node, t: Term, m: Heartbeat) -> None:
     do.require(current(n, t), "in_term")
     do.require(heartbeat_term(m) == t, "own_term")
     do.require(committed(n, heartbeat_commit(m)), "commit")
-    do.require(acked(heartbeat_to(m), t, heartbeat_commit(m), heartbeat_entry(m)), "within_match")
+    do.require(acked(heartbeat_to(m), t, heartbeat_commit(m)), "within_match")
     do.require(justified(n, heartbeat_by(m), heartbeat_at(m)), "justification")
     do.add(heartbeat_sent, m)
 
@@ -502,19 +528,20 @@ def compact(do: Action, n: Node, i: Index) -> None:
     do.set(compacted, lambda k, j: compacted(k, j) | ((k == n) & (j <= i)))
 
 
+def stands_for(m: Snapshot, i: Index) -> Formula:
+    """The entry of this index, which may be compacted, is in the state: what the leader has had is the history of its term."""
+    t = snapshot_term(m)
+    return history(t, i, snapshot_entry(m, i)) & (history_value(t, i) == snapshot_value(m, i))
+
+
 @raft.action
 def send_snapshot(do: Action, n: Node, t: Term, m: Snapshot) -> None:
     """The leader sends the state after entries that it has committed."""
     do.require(leader(n, t), "is_leader")
     do.require(current(n, t), "in_term")
     do.require(snapshot_term(m) == t, "own_term")
-    do.require(
-        forall(
-            Index,
-            lambda i: (i <= snapshot_index(m)) >> (log(n, i, snapshot_entry(m, i)) & (value(n, i) == snapshot_value(m, i))),
-        ),
-        "state",
-    )
+    do.require(log(n, snapshot_index(m), snapshot_entry(m, snapshot_index(m))), "last")
+    do.require(forall(Index, lambda i: (i <= snapshot_index(m)) >> stands_for(m, i)), "state")
     do.require(committed(n, snapshot_index(m)), "committed")
     do.require(justified(n, snapshot_by(m), snapshot_at(m)), "justification")
     do.add(snapshot_sent, m)
@@ -532,7 +559,7 @@ def receive_known_snapshot(do: Action, n: Node, m: Snapshot) -> None:
     receive_snapshot(do, n, m)
     do.require(log(n, snapshot_index(m), snapshot_entry(m, snapshot_index(m))), "last_matches")
     commit(do, n, snapshot_index(m), snapshot_by(m), snapshot_at(m))
-    acknowledge(do, n, snapshot_term(m), snapshot_index(m), log)
+    acknowledge(do, n, snapshot_term(m), snapshot_index(m))
 
 
 @raft.action
@@ -549,9 +576,17 @@ def receive_new_snapshot(do: Action, n: Node, m: Snapshot) -> None:
 
     do.set(log, entries)
     do.set(value, lambda k, i: ite((k == n) & covered(i), snapshot_value(m, i), value(k, i)))
+    do.set(log_reaches, lambda k, i: ite(k == n, covered(i), log_reaches(k, i)))
     do.set(compacted, lambda k, i: compacted(k, i) | ((k == n) & covered(i)))
     commit(do, n, snapshot_index(m), snapshot_by(m), snapshot_at(m))
-    acknowledge(do, n, snapshot_term(m), snapshot_index(m), entries)
+    acknowledge(do, n, snapshot_term(m), snapshot_index(m))
+
+
+@raft.action
+def receive_old_snapshot(do: Action, n: Node, m: Snapshot, i: Index, by: Term, at: Index) -> None:
+    """The member has committed what the snapshot stands for: it acknowledges what it has committed."""
+    do.require(snapshot_sent(m), "sent")
+    acknowledge_what_is_committed(do, n, snapshot_term(m), i, by, at)
 
 
 @raft.action
@@ -644,10 +679,10 @@ def started_has_leader(t: Term) -> Formula:
     return started(t) >> ((t == term_0) | leader(leader_of(t), t))
 
 
-@raft.invariant(source="Ongaro's thesis, section 9.6", assumes=("PreVote is on at all members",))
-def no_disruption(t: Term, k: Node) -> Formula:
-    """With PreVote nobody begins a term unless a quorum has said that it would vote for it."""
-    return (pre_vote() & begun(t) & member(k, pre_voters_of(t))) >> pre_vote_granted(k, t, pre_candidate_of(t))
+@raft.invariant(source="Ongaro's thesis, section 3.10")
+def leader_hands_over(t: Term, n: Node) -> Formula:
+    """Only leaders hand over."""
+    return timeout_now_sent(t, n) >> (started(t) & (t != term_0))
 
 
 # ---- invariants: logs and histories
@@ -674,6 +709,17 @@ def history_of_started_terms(x: Term, i: Index, t: Term) -> Formula:
 
 
 @raft.invariant
+def log_within_its_reach(n: Node, i: Index, t: Term, j: Index) -> Formula:
+    return (log(n, i, t) >> log_reaches(n, i)) & ((log_reaches(n, i) & (j <= i)) >> log_reaches(n, j))
+
+
+@raft.invariant
+def history_within_its_reach(x: Term, i: Index, t: Term, j: Index) -> Formula:
+    within = (history(x, i, t) >> history_reaches(x, i)) & (history_reaches(x, i) >> (started(x) | (i == index_0)))
+    return within & ((history_reaches(x, i) & (j <= i)) >> history_reaches(x, j))
+
+
+@raft.invariant
 def log_of_reached_terms(n: Node, i: Index, t: Term) -> Formula:
     return log(n, i, t) >> (reached(n, t) & started(t))
 
@@ -694,8 +740,8 @@ def history_is_in_history(x: Term, i: Index, t: Term, j: Index, u: Term) -> Form
 
 @raft.invariant
 def leader_log_is_history(n: Node, t: Term, i: Index, u: Term) -> Formula:
-    same = iff(log(n, i, u), history(t, i, u)) & (log(n, i, u) >> (value(n, i) == history_value(t, i)))
-    return (leader(n, t) & current(n, t)) >> same
+    same = iff(log(n, i, u), history(t, i, u)) & (value(n, i) == history_value(t, i))
+    return (leader(n, t) & current(n, t)) >> (same & iff(log_reaches(n, i), history_reaches(t, i)))
 
 
 @raft.invariant
@@ -716,30 +762,42 @@ def snapshot_is_history(m: Snapshot, i: Index) -> Formula:
     return (snapshot_sent(m) & (i <= snapshot_index(m))) >> same
 
 
+@raft.invariant(layer=1, using=("log_within_its_reach",), source="the guard `state` of send_snapshot keeps no snapshot back")
+def logs_have_no_gaps(n: Node, i: Index) -> Formula:
+    """A log has an entry at every index up to its last."""
+    return log_reaches(n, i) >> exists(Term, lambda t: log(n, i, t))
+
+
 # ---- invariants: acknowledgements, and what may still be chosen
 
 
 @raft.invariant
-def ack_is_history(n: Node, t: Term, i: Index, u: Term) -> Formula:
-    return acked(n, t, i, u) >> (history(t, i, u) & reached(n, t))
+def ack_is_within_history(n: Node, t: Term, i: Index) -> Formula:
+    return acked(n, t, i) >> (history_reaches(t, i) & reached(n, t))
+
+
+@raft.invariant
+def ack_is_downward(n: Node, t: Term, i: Index, j: Index) -> Formula:
+    return (acked(n, t, i) & (j <= i)) >> acked(n, t, j)
 
 
 @raft.invariant
 def ack_kept_in_term(n: Node, t: Term, i: Index, u: Term) -> Formula:
     """As long as a member is in a term, it has what it has acknowledged there."""
-    return (acked(n, t, i, u) & ~left(n, t)) >> log(n, i, u)
+    same = iff(log(n, i, u), history(t, i, u)) & (value(n, i) == history_value(t, i))
+    return (acked(n, t, i) & ~left(n, t)) >> same
 
 
 @raft.invariant
 def ack_kept_while_choosable(n: Node, t: Term, i: Index, q: Quorum) -> Formula:
-    return (choosable(t, i, q) & acked(n, t, i, t)) >> log(n, i, t)
+    return (history(t, i, t) & choosable(t, i, q) & acked(n, t, i)) >> log(n, i, t)
 
 
 @raft.invariant
 def candidate_has_choosable(k: Node, c: Node, t: Term, t2: Term, i: Index, q: Quorum) -> Formula:
     """Who gets the vote of a member that has acknowledged a choosable entry has that entry."""
     wins = vote_granted(k, t2, c) & (t < t2) & ~started(t2) & ~left(c, t2)
-    return (choosable(t, i, q) & acked(k, t, i, t) & wins) >> log(c, i, t)
+    return (history(t, i, t) & choosable(t, i, q) & acked(k, t, i) & wins) >> log(c, i, t)
 
 
 @raft.invariant
@@ -752,7 +810,7 @@ def later_leaders_have_choosable(t: Term, t2: Term, i: Index, q: Quorum) -> Form
 
 @raft.invariant
 def chosen_has_quorum(t: Term, i: Index) -> Formula:
-    quorum = exists(Quorum, lambda q: forall(Node, lambda k: member(k, q) >> acked(k, t, i, t)))
+    quorum = exists(Quorum, lambda q: forall(Node, lambda k: member(k, q) >> acked(k, t, i)))
     return chosen(t, i) >> (history(t, i, t) & quorum)
 
 
@@ -797,7 +855,7 @@ def heartbeat_commit_is_chosen(m: Heartbeat) -> Formula:
 @raft.invariant(source="etcd raft, bcastHeartbeat: min(match, committed)")
 def heartbeat_commit_is_acked(m: Heartbeat) -> Formula:
     """A heartbeat tells a member to commit only what that member has acknowledged to this leader."""
-    acknowledged = acked(heartbeat_to(m), heartbeat_term(m), heartbeat_commit(m), heartbeat_entry(m))
+    acknowledged = acked(heartbeat_to(m), heartbeat_term(m), heartbeat_commit(m))
     return heartbeat_sent(m) >> (started(heartbeat_term(m)) & acknowledged)
 
 
@@ -821,6 +879,15 @@ def every_commitment_is_justified(n: Node) -> Formula:
 
 
 # ---- what is promised
+
+
+@raft.step(source="Ongaro's thesis, section 9.6; section 3.10 for transfers", assumes=("PreVote is on at all members",))
+def no_disruption(n: Node, t: Term, t2: Term, after: After) -> Formula:
+    """With PreVote a member begins a term only if a quorum has granted it pre-votes for a term that is not below its present one,
+    or if the leader hands over to it."""
+    begins = current(n, t) & after(current(n, t2)) & ~begun(t2) & after(begun(t2))
+    quorum = exists(Quorum, lambda q: forall(Node, lambda k: member(k, q) >> pre_vote_granted(k, t, n)))
+    return (pre_vote() & begins) >> (quorum | timeout_now_sent(t, n))
 
 
 @raft.step(source=RAFT)
@@ -998,6 +1065,22 @@ raft.sometimes(
     ),
     exists(Node, Term, lambda n, t: leader(n, t)),
 )
+raft.sometimes(
+    "leader_transfer",
+    "A leader hands over to another member, which needs no PreVote.",
+    Script(
+        (
+            *[("pre_campaign", {"n": 0}), ("grant_pre_vote", {"n": 0, "c": 0}), ("grant_pre_vote", {"n": 1, "c": 0})],
+            *[("campaign_after_pre_vote", {"n": 0}), ("update_term", {"n": 1}), ("grant_vote", {"n": 1})],
+            "become_leader",
+            *[("send_timeout_now", {"n": 0, "c": 1}), ("receive_timeout_now", {"n": 1})],
+            *[("update_term", {"n": 0}), ("grant_vote", {"n": 0, "c": 1}), ("become_leader", {"n": 1})],
+        ),
+        three,
+        majorities & pre_vote(),
+    ),
+    exists(Node, Node, Term, lambda n, k, t: (n != k) & leader(n, t) & ~current(n, t) & exists(Term, lambda u: leader(k, u))),
+)
 
 # ---- wrong protocols
 
@@ -1012,6 +1095,7 @@ def restart_without_log(do: Action, n: Node, i: Index) -> None:
     """A member restarts with the committed part of its log."""
     do.require(committed(n, i), "not_above")
     do.set(log, lambda k, j, u: log(k, j, u) & ((k != n) | committed(n, j)))
+    do.set(log_reaches, lambda k, j: log_reaches(k, j) & ((k != n) | committed(n, j)))
 
 
 def receive_append_cutting(do: Action, n: Node, m: Append) -> None:
@@ -1157,15 +1241,16 @@ for guard, because in {
     "pre_campaign.newer_term": PRE_VOTE,
     "pre_campaign.own_last": PRE_VOTE,
     "grant_pre_vote.in_term": PRE_VOTE,
-    "grant_pre_vote.newer_term": PRE_VOTE,
+    "grant_pre_vote.no_older_term": PRE_VOTE,
     "grant_pre_vote.requested": PRE_VOTE,
     "grant_pre_vote.own_last": PRE_VOTE,
     "grant_pre_vote.up_to_date": PRE_VOTE,
+    "send_timeout_now.in_term": PRE_VOTE,
     "become_leader.is_candidate": "who is leader already would only be elected again, by other votes",
     "send_append.last": "entries and previous say what is sent; an append without entries may name any last index below",
     "send_append.not_compacted": "what is compacted cannot be sent, but sending it would be right",
+    "send_snapshot.last": "it is part of `state`, but history is nothing that a member can look at",
     "advance_commit.is_leader": "a quorum has acknowledged the entry to the leader of this term, and all else follows",
     "advance_commit.in_term": "likewise",
-    "advance_commit.has_entry": "likewise",
 }.items():
     raft.needs_not(guard, because)

@@ -7,10 +7,11 @@ A read may be asked for at any member, which sends it to whoever leads. The lead
 whether they still follow it, and answers when a quorum says so. Whoever was asked reads when it has applied that much. Or the
 leader answers at once, while its lease holds: lease_reads.py shows that meanwhile no newer term has a leader.
 
-Of Raft there is only what reads need, and raft.py proves: a term has one leader, which a quorum has elected that has left all
-earlier terms; and entries of this leader come behind all that was, or will ever be, committed in earlier terms. Logs, votes,
-acknowledgements of entries, snapshots and changes of members are left out; so is the order in which a leader answers reads. A
-member that restarts is no leader any more. A single voter, too, answers only when it has committed an entry of its term.
+Of Raft there is only what reads need. Three guards ask for history, and are promised by raft.py: a term has one leader
+(`no_other_leader`); its own entries come behind all that was committed in earlier terms (`behind_commitments`), and behind all
+that is committed there later (`before_newer_leaders`). Logs, votes, acknowledgements of entries and changes of members are left
+out; so is who asks for a read, and the order in which a leader answers. A member that restarts is no leader any more. A single
+voter answers at once, but like all others only when it has committed an entry of its term.
 
 How it is proven. `due` are the entries that were committed when the read was asked for. Those of a newer term than its leader's
 were committed after a quorum had left the leader's term, so they are due only where no quorum will answer. All others the
@@ -24,7 +25,6 @@ from typing import Any
 
 from kubeproof.models import raft as consensus
 from kubeproof.models.logic import ANY, Action, Element, Formula, Specification, View, exists, forall, ite
-from kubeproof.models.logic.formulas import conjunction
 from kubeproof.models.logic.specification import Script
 from kubeproof.models.raft import Index, Node, Quorum, Term, raft
 
@@ -55,13 +55,11 @@ After = Callable[[Any], Any]
 
 index_0 = reads.constant("index_0", Index, "of the entry that stands in every log")
 member = reads.relation("member", Node, Quorum, rigid=True, says="the member belongs to the quorum")
-own = reads.relation("own", Term, Index, rigid=True, says="the leader of the term has an entry of its own there or before")
-commits = reads.relation("commits", Term, Index, rigid=True, says="the leader of the term commits up to here, sooner or later")
-asked_at = reads.function("asked_at", Read, to=Node, rigid=True, says="the member that the client asks")
 
 # ---- what a member stores
 
 left = reads.relation("left", Node, Term, says="the member's term is beyond this one")
+own = reads.relation("own", Term, Index, says="the log of the term's leader has an entry of its own there or before")
 
 # ---- what a member remembers until it restarts
 
@@ -75,24 +73,21 @@ pending = reads.relation("pending", Node, Term, Number, Read, Index, says="a rea
 asked = reads.relation("asked", Read, says="MsgReadIndex, which carries no term")
 heartbeat_sent = reads.relation("heartbeat_sent", Term, Number, says="MsgHeartbeat of the term's leader, with this context")
 heartbeat_acked = reads.relation("heartbeat_acked", Node, Term, Number, says="MsgHeartbeatResp, of this number or a greater one")
-answered = reads.relation("answered", Read, Term, Index, says="MsgReadIndexResp, or the leader's answer to itself")
+answered = reads.relation("answered", Read, Index, says="MsgReadIndexResp, or the leader's answer to itself")
+commit_told = reads.relation(
+    "commit_told", Term, Index, says="MsgApp, MsgHeartbeat or MsgSnap of the term's leader, up to its commit index"
+)
+served = reads.relation("served", Read, Index, says="the client is told what the entries up to here have made")
 
 # ---- history
 
 started = reads.relation("started", Term, ghost=True, says="the term has had a leader")
 voters_of = reads.function("voters_of", Term, to=Quorum, ghost=True, says="who elected it")
 committed_in = reads.relation("committed_in", Term, Index, ghost=True, says="the leader of the term has committed up to here")
+committed_by = reads.relation("committed_by", Term, Index, ghost=True, says="... or that of an earlier term has")
 due = reads.relation("due", Read, Term, Index, ghost=True, says="was committed in the term when the read was asked for")
-served = reads.relation("served", Read, Term, Index, ghost=True, says="has seen the entries up to here, committed in the term")
 
 # ---- axioms
-
-
-def proven(conclusion: Formula, *names: str) -> Formula:
-    """The conclusion follows from these invariants and axioms of raft.py."""
-    known = [raft.properties[each].formula() if each in raft.properties else raft.axioms[each].formula for each in names]
-    return conjunction(*known) >> conclusion
-
 
 reads.axiom("index_0_is_first", forall(Index, lambda i: index_0 <= i), "it names the least index")
 reads.axiom(
@@ -100,23 +95,6 @@ reads.axiom(
     forall(Quorum, lambda q, r: exists(Node, lambda n: member(n, q) & member(n, r))),
     raft.axioms["quorums_intersect"].because,
     raft.axioms["quorums_intersect"].shown_by,
-)
-reads.axiom(
-    "own_entries_behind_entry_0",
-    forall(Term, lambda t: ~own(t, index_0)) & forall(Term, Index, Index, lambda t, i, j: (own(t, i) & (i <= j)) >> own(t, j)),
-    "entry 0 is no leader's own; and an entry before this one is before that one",
-)
-reads.axiom(
-    "leader_completeness",
-    forall(Term, Index, Term, lambda t, i, u: (commits(t, i) & (t < u)) >> ~own(u, i)),
-    "raft.py: the leader's own entries come behind all that is committed in earlier terms, be it later",
-    shown_by=proven(
-        forall(
-            *(Term, Index, Term, Index),
-            lambda t, i, u, j: (consensus.chosen(t, i) & (t < u) & consensus.history(u, j, u)) >> (i < j),
-        ),
-        *("leader_completeness", "history_is_in_history", "history_of_started_terms", "term_order", "index_order"),
-    ),
 )
 
 # ---- initially
@@ -127,12 +105,15 @@ reads.init(
     & forall(Node, Index, lambda n, i: committed(n, i) >> (i == index_0))
     & forall(Node, lambda n: committed(n, index_0)),
 )
-reads.init("history", forall(Term, Index, lambda t, i: ~committed_in(t, i)))
+reads.init(
+    "commitment", forall(Term, Index, lambda t, i: ~own(t, i) & ~committed_in(t, i) & ~committed_by(t, i) & ~commit_told(t, i))
+)
 reads.init(
     "reads",
     forall(Node, Term, Number, lambda n, t, x: ~numbered(n, t, x) & ~heartbeat_sent(t, x) & ~heartbeat_acked(n, t, x))
     & forall(Node, Term, Number, Read, Index, lambda n, t, x, r, i: ~pending(n, t, x, r, i))
-    & forall(Read, Term, Index, lambda r, t, i: ~asked(r) & ~answered(r, t, i) & ~due(r, t, i) & ~served(r, t, i)),
+    & forall(Read, Index, lambda r, i: ~asked(r) & ~answered(r, i) & ~served(r, i))
+    & forall(Read, Term, Index, lambda r, t, i: ~due(r, t, i)),
 )
 
 # ---- definitions
@@ -148,6 +129,10 @@ def in_term(n: Node, t: Term) -> Formula:
 
 def commit_index(n: Node, i: Index) -> Formula:
     return committed(n, i) & forall(Index, lambda j: committed(n, j) >> (j <= i))
+
+
+def was_committed(i: Index) -> Formula:
+    return (i == index_0) | exists(Term, lambda t: committed_in(t, i))
 
 
 def no_newer_leader(t: Term) -> Formula:
@@ -170,12 +155,15 @@ def update_term(do: Action, n: Node, t: Term) -> None:
 
 
 @reads.action
-def become_leader(do: Action, n: Node, t: Term, q: Quorum) -> None:
-    """A candidate has the votes of a quorum, whose members have come to the term."""
+def become_leader(do: Action, n: Node, t: Term, q: Quorum, i: Index) -> None:
+    """A candidate has the votes of a quorum, whose members have come to the term, and appends the first entry of its own."""
     do.require(in_term(n, t), "in_term")
     do.require(~started(t), "no_other_leader")
     do.require(forall(Node, lambda k: member(k, q) >> reached(k, t)), "quorum_of_votes")
+    do.require(index_0 < i, "behind_entry_0")
+    do.require(forall(Index, lambda j: committed_by(t, j) >> (j < i)), "behind_commitments")
     do.add(leader, n, t)
+    do.set(own, lambda u, j: own(u, j) | ((u == t) & (i <= j)))
     do.add(started, t)
     do.assign(voters_of, (t,), q)
 
@@ -185,16 +173,25 @@ def advance_commit(do: Action, n: Node, t: Term, i: Index) -> None:
     """The leader commits an entry of its own. From now on writes up to there may be acknowledged."""
     lead(do, n, t)
     do.require(own(t, i), "entry_of_own_term")
-    do.require(commits(t, i), "quorum_of_acks")
+    do.require(forall(Term, lambda u: ((t < u) & started(u)) >> ~own(u, i)), "before_newer_leaders")
     do.set(committed, lambda m, j: committed(m, j) | ((m == n) & (j <= i)))
     do.set(committed_in, lambda u, j: committed_in(u, j) | ((u == t) & (j <= i)))
+    do.set(committed_by, lambda u, j: committed_by(u, j) | ((t <= u) & (j <= i)))
+
+
+@reads.action
+def tell_commit(do: Action, n: Node, t: Term, i: Index) -> None:
+    """The leader tells its commit index, or a lower one, with an append, a heartbeat or a snapshot."""
+    lead(do, n, t)
+    do.require(committed(n, i), "committed")
+    do.set(commit_told, lambda u, j: commit_told(u, j) | ((u == t) & (j <= i)))
 
 
 @reads.action
 def learn_commit(do: Action, n: Node, t: Term, i: Index) -> None:
-    """A member learns what was committed in a term that it has reached, from an append, a heartbeat or a snapshot."""
-    do.require(committed_in(t, i), "leader_committed")
-    do.require(reached(n, t), "reached_term")
+    """A member learns what is committed from the leader of its term."""
+    do.require(commit_told(t, i), "told")
+    do.require(in_term(n, t), "in_term")
     do.set(committed, lambda m, j: committed(m, j) | ((m == n) & (j <= i)))
 
 
@@ -211,9 +208,8 @@ def restart(do: Action, n: Node, i: Index) -> None:
 
 
 @reads.action
-def ask(do: Action, n: Node, r: Read) -> None:
+def ask(do: Action, r: Read) -> None:
     """A client asks a member for a read, which sends it to the leader, or is the leader."""
-    do.require(asked_at(r) == n, "own_read")
     do.require(~asked(r), "new_read")
     do.add(asked, r)
     do.set(due, lambda s, t, i: due(s, t, i) | ((s == r) & committed_in(t, i)))
@@ -259,7 +255,7 @@ def confirm_read(do: Action, n: Node, t: Term, r: Read, i: Index, x: Number, q: 
     lead(do, n, t)
     do.require(pending(n, t, x, r, i), "pending")
     do.require(forall(Node, lambda k: member(k, q) >> heartbeat_acked(k, t, x)), "quorum_of_answers")
-    do.add(answered, r, t, i)
+    do.add(answered, r, i)
 
 
 @reads.action
@@ -268,21 +264,33 @@ def read_by_lease(do: Action, n: Node, t: Term, r: Read, i: Index) -> None:
     do.require(leader(n, t), "is_leader")
     do.require(in_term(n, t) & no_newer_leader(t), "lease_holds")
     note(do, n, t, r, i)
-    do.add(answered, r, t, i)
+    do.add(answered, r, i)
 
 
 @reads.action
-def serve_read(do: Action, n: Node, r: Read, t: Term, i: Index, u: Term, j: Index) -> None:
-    """The member that was asked has applied what the leader told it to, or more, and reads."""
-    do.require(asked_at(r) == n, "own_read")
-    do.require(answered(r, t, i), "answered")
+def answer_alone(do: Action, n: Node, t: Term, r: Read, i: Index, q: Quorum) -> None:
+    """A leader that is a quorum by itself tells the index at once."""
+    lead(do, n, t)
+    note(do, n, t, r, i)
+    do.require(forall(Node, lambda k: member(k, q) >> (k == n)), "single_voter")
+    do.add(answered, r, i)
+
+
+@reads.action
+def serve_read(do: Action, n: Node, r: Read, i: Index, j: Index) -> None:
+    """A member has applied what the leader told it to, or more, and reads."""
+    do.require(answered(r, i), "answered")
     do.require(committed(n, j), "applied")
     do.require(i <= j, "applied_enough")
-    do.require(committed_in(u, j), "justification")
-    do.add(served, r, u, j)
+    do.add(served, r, j)
 
 
 # ---- invariants: terms and leaders
+
+
+@reads.invariant
+def left_is_downward(n: Node, t: Term, u: Term) -> Formula:
+    return (left(n, t) & (u <= t)) >> left(n, u)
 
 
 @reads.invariant
@@ -303,6 +311,22 @@ def voters_have_left(t: Term, u: Term, k: Node) -> Formula:
 
 
 # ---- invariants: commitment
+
+
+@reads.invariant
+def own_entries_are_behind_entry_0(t: Term, i: Index, j: Index) -> Formula:
+    return own(t, i) >> (started(t) & (i != index_0) & ((i <= j) >> own(t, j)))
+
+
+@reads.invariant
+def committed_by_is_upward(t: Term, i: Index, u: Term, j: Index) -> Formula:
+    return ((committed_in(t, i) | committed_by(t, i)) & (t <= u) & (j <= i)) >> committed_by(u, j)
+
+
+@reads.invariant
+def known_commitments_are_of_reached_terms(n: Node, t: Term, i: Index) -> Formula:
+    """What a member has committed, or is told, was committed in the term or an earlier one."""
+    return (commit_told(t, i) | (committed(n, i) & ~left(n, t))) >> ((i == index_0) | committed_by(t, i))
 
 
 @reads.invariant
@@ -332,10 +356,17 @@ def leader_knows_its_commits(n: Node, t: Term, i: Index) -> Formula:
     return (leader(n, t) & committed_in(t, i)) >> committed(n, i)
 
 
-# By itself, this takes no other proof out of EPR. It says that some `u` of serve_read is always there.
-@reads.invariant(layer=1, using=("committed_in_started_term",))
-def every_commitment_has_a_term(n: Node, i: Index) -> Formula:
-    return committed(n, i) >> ((i == index_0) | exists(Term, lambda t: committed_in(t, i)))
+@reads.invariant
+def told_own_entry_is_committed(t: Term, i: Index, u: Term) -> Formula:
+    """Likewise, of what is told in the term or an earlier one."""
+    return (commit_told(u, i) & (u <= t) & own(t, i)) >> committed_in(t, i)
+
+
+@reads.invariant
+def every_commitment_has_a_term(i: Index) -> Formula:
+    """What a member has committed, or a message tells, was committed by the leader of some term."""
+    known = exists(Node, lambda n: committed(n, i)) | exists(Term, lambda u: commit_told(u, i))
+    return known >> was_committed(i)
 
 
 # ---- invariants: reads
@@ -379,35 +410,36 @@ def no_answer_after_newer_leader(n: Node, t: Term, x: Number, r: Read, i: Index,
 
 
 @reads.invariant
-def answered_is_committed(r: Read, t: Term, i: Index) -> Formula:
-    return answered(r, t, i) >> (asked(r) & committed_in(t, i))
+def answered_was_asked(r: Read, i: Index) -> Formula:
+    return answered(r, i) >> asked(r)
 
 
 @reads.invariant(source=THESIS)
-def answer_covers_writes(r: Read, t: Term, i: Index, u: Term, j: Index) -> Formula:
+def answer_covers_writes(r: Read, i: Index, u: Term, j: Index) -> Formula:
     """The index that a leader answers covers all that was committed when the read was asked for."""
-    return (answered(r, t, i) & due(r, u, j)) >> (j <= i)
+    return (answered(r, i) & due(r, u, j)) >> (j <= i)
 
 
 # ---- what is promised
 
 
 @reads.invariant(source=THESIS)
-def linearizable_reads(r: Read, t: Term, i: Index, u: Term, j: Index) -> Formula:
+def linearizable_reads(r: Read, i: Index, u: Term, j: Index) -> Formula:
     """A read sees every write that was committed when it was asked for."""
-    return (served(r, t, i) & due(r, u, j)) >> (j <= i)
+    return (served(r, i) & due(r, u, j)) >> (j <= i)
 
 
 @reads.invariant
-def served_is_committed(r: Read, t: Term, i: Index) -> Formula:
+def served_is_committed(r: Read, i: Index) -> Formula:
     """A read sees only what is committed."""
-    return served(r, t, i) >> (asked(r) & committed_in(t, i))
+    return served(r, i) >> (asked(r) & was_committed(i))
 
 
 @reads.step(source=THESIS)
-def later_reads_see_no_less(r: Read, s: Read, t: Term, i: Index, after: After) -> Formula:
+def later_reads_see_no_less(r: Read, s: Read, i: Index, after: After) -> Formula:
     """What a read has seen is due of each read that is asked for later."""
-    return (served(s, t, i) & ~asked(r)) >> (after(asked(r)) >> after(due(r, t, i)))
+    due_then = (i == index_0) | exists(Term, lambda t: after(due(r, t, i)))
+    return (served(s, i) & ~asked(r)) >> (after(asked(r)) >> due_then)
 
 
 # ---- how members are drawn
@@ -431,13 +463,13 @@ def draw(view: View, n: object) -> str:
 
 @reads.picture(Read)
 def draw_read(view: View, r: object) -> str:
-    """`asked, due 1 in term 0, answered 1 in term 0, has seen 1`."""
+    """`asked, due 1 in term 0, answered 1, has seen 1`."""
     due_at = [f"{i} in term {t}" for t, i in view.those(due, r)]
     parts = [
         *(["asked"] if view.holds(asked, r) else []),
         *([f"due {', '.join(due_at)}"] if due_at else []),
-        *[f"answered {i} in term {t}" for t, i in view.those(answered, r)],
-        *[f"has seen {i}" for _, i in view.those(served, r)],
+        *[f"answered {i}" for i in view.those(answered, r)],
+        *[f"has seen {i}" for i in view.those(served, r)],
     ]
     return ", ".join(parts)
 
@@ -477,8 +509,8 @@ def answers(n: int, r: int, by: int) -> Calls:
     return [("confirm_read", {"n": n, "r": r}), ("serve_read", {"n": by, "r": r})]
 
 
-def asks(n: int, r: int) -> Calls:
-    return [("ask", {"n": n, "r": r})]
+def asks(r: int) -> Calls:
+    return [("ask", {"r": r})]
 
 
 first_is_committed: Calls = [*elects(0, 0, 1), *commits_entry(0, 1)]
@@ -487,8 +519,8 @@ first_is_committed: Calls = [*elects(0, 0, 1), *commits_entry(0, 1)]
 
 def sees(index: int) -> Formula:
     """Some read has seen this many entries behind entry 0."""
-    below = exists(Read, Term, Index, lambda r, t, i: served(r, t, i) & (index_0 < i))
-    more = exists(Read, Term, Index, Index, lambda r, t, i, j: served(r, t, i) & (index_0 < j) & (j < i))
+    below = exists(Read, Index, lambda r, i: served(r, i) & (index_0 < i))
+    more = exists(Read, Index, Index, lambda r, i, j: served(r, i) & (index_0 < j) & (j < i))
     return below if index == 1 else more
 
 
@@ -497,8 +529,8 @@ reads.sometimes(
     "A read is asked for at a follower, confirmed by a heartbeat, and served by the follower when it has applied as much.",
     Script(
         (
-            *[*first_is_committed, *asks(1, 0), *receives(0, 0), *contacts(0, 1)],
-            *[("confirm_read", {}), ("learn_commit", {"n": 1}), ("serve_read", {"n": 1})],
+            *[*first_is_committed, *asks(0), *receives(0, 0), *contacts(0, 1)],
+            *[("confirm_read", {}), ("tell_commit", {"n": 0}), ("learn_commit", {"n": 1}), ("serve_read", {"n": 1})],
         ),
         three,
         two_of_three,
@@ -510,20 +542,20 @@ reads.sometimes(
     "A heartbeat with the number of a later read confirms an earlier one too.",
     Script(
         (
-            *[*first_is_committed, *asks(0, 0), *asks(0, 1), *receives(0, 0), *receives(0, 1, x=1), *contacts(0, 1, x=1)],
+            *[*first_is_committed, *asks(0), *asks(1), *receives(0, 0), *receives(0, 1, x=1), *contacts(0, 1, x=1)],
             *[*answers(0, 0, by=0), *answers(0, 1, by=0)],
         ),
         three,
         two_of_three,
     ),
-    forall(Read, lambda r: exists(Term, Index, lambda t, i: served(r, t, i))),
+    forall(Read, lambda r: exists(Index, lambda i: served(r, i))),
 )
 reads.sometimes(
     "read_after_commit_of_own_term",
     "A new leader that does not know what its predecessor has committed serves a read when it has committed an entry of its own.",
     Script(
         (
-            *[*first_is_committed, *elects(1, 1, 2), *asks(1, 0), *commits_entry(1, 2)],
+            *[*first_is_committed, *elects(1, 1, 2), *asks(0), *commits_entry(1, 2)],
             *[*receives(1, 0), *contacts(1, 2), *answers(1, 0, by=1)],
         ),
         three,
@@ -534,13 +566,13 @@ reads.sometimes(
 reads.sometimes(
     "lease_read",
     "A leader answers by its lease, without a heartbeat.",
-    Script((*first_is_committed, *asks(0, 0), "read_by_lease", "serve_read"), three, two_of_three),
+    Script((*first_is_committed, *asks(0), "read_by_lease", "serve_read"), three, two_of_three),
     sees(1) & forall(Term, Number, lambda t, x: ~heartbeat_sent(t, x)),
 )
 reads.sometimes(
     "read_refused",
     "A former leader that does not know of the newer one has a read that no quorum will confirm.",
-    Script((*first_is_committed, *elects(1, 1, 2), *commits_entry(1, 2), *asks(0, 0), *receives(0, 0)), three, two_of_three),
+    Script((*first_is_committed, *elects(1, 1, 2), *commits_entry(1, 2), *asks(0), *receives(0, 0)), three, two_of_three),
     exists(
         *(Node, Term, Number, Read, Index, Term, Index),
         lambda n, t, x, r, i, u, j: leader(n, t) & in_term(n, t) & pending(n, t, x, r, i) & due(r, u, j) & (i < j),
@@ -563,7 +595,7 @@ def confirm_read_with_answers_of_another_term(
     lead(do, n, t)
     do.require(pending(n, t, x, r, i), "pending")
     do.require(forall(Node, lambda k: member(k, q) >> (heartbeat_acked(k, t, x) | heartbeat_acked(k, u, x))), "quorum_of_answers")
-    do.add(answered, r, t, i)
+    do.add(answered, r, i)
 
 
 deposed_unknowingly: Calls = [*first_is_committed, *elects(1, 1, 2), *commits_entry(1, 2)]
@@ -575,7 +607,7 @@ reads.mutant(
     breaks="linearizable_reads",
     without=["receive_read.committed_in_own_term"],
     script=Script(
-        (*first_is_committed, *elects(1, 1, 2), *asks(1, 0), *receives(1, 0), *contacts(1, 2), *answers(1, 0, by=1)),
+        (*first_is_committed, *elects(1, 1, 2), *asks(0), *receives(1, 0), *contacts(1, 2), *answers(1, 0, by=1)),
         three,
         two_of_three,
     ),
@@ -587,8 +619,8 @@ reads.mutant(
     without=["receive_read.new_number"],
     script=Script(
         (
-            *[*first_is_committed, *asks(0, 0), *receives(0, 0), *contacts(0, 1)],
-            *[*elects(1, 1, 2), *commits_entry(1, 2), *asks(0, 1), *receives(0, 1), *answers(0, 1, by=0)],
+            *[*first_is_committed, *asks(0), *receives(0, 0), *contacts(0, 1)],
+            *[*elects(1, 1, 2), *commits_entry(1, 2), *asks(1), *receives(0, 1), *answers(0, 1, by=0)],
         ),
         three,
         two_of_three,
@@ -599,7 +631,7 @@ reads.mutant(
     "A leader answers without asking its followers, one of whom leads by now.",
     breaks="linearizable_reads",
     without=["confirm_read.quorum_of_answers"],
-    script=Script((*deposed_unknowingly, *asks(0, 0), *receives(0, 0), *answers(0, 0, by=0)), three, two_of_three),
+    script=Script((*deposed_unknowingly, *asks(0), *receives(0, 0), *answers(0, 0, by=0)), three, two_of_three),
 )
 reads.mutant(
     "answers_of_another_term",
@@ -608,8 +640,8 @@ reads.mutant(
     actions=[confirm_read_with_answers_of_another_term],
     script=Script(
         (
-            *[*elects(0, 0, 1), *commits_entry(0, 1), *asks(0, 0), *receives(0, 0), *contacts(0, 1)],
-            *[*elects(0, 1, 2), *commits_entry(0, 2), *elects(1, 2, 2), *commits_entry(1, 3), *asks(0, 1), *receives(0, 1)],
+            *[*elects(0, 0, 1), *commits_entry(0, 1), *asks(0), *receives(0, 0), *contacts(0, 1)],
+            *[*elects(0, 1, 2), *commits_entry(0, 2), *elects(1, 2, 2), *commits_entry(1, 3), *asks(1), *receives(0, 1)],
             *[("confirm_read_with_answers_of_another_term", {}), ("serve_read", {"n": 0, "r": 1})],
         ),
         {**three, "quorum": 3, "index": 4},
@@ -621,7 +653,7 @@ reads.mutant(
     "A leader answers by its lease, which has outlived its leadership.",
     breaks="linearizable_reads",
     without=["read_by_lease.lease_holds"],
-    script=Script((*deposed_unknowingly, *asks(0, 0), ("read_by_lease", {"n": 0}), "serve_read"), three, two_of_three),
+    script=Script((*deposed_unknowingly, *asks(0), ("read_by_lease", {"n": 0}), "serve_read"), three, two_of_three),
 )
 reads.mutant(
     "lease_before_own_commit",
@@ -629,7 +661,7 @@ reads.mutant(
     breaks="linearizable_reads",
     without=["read_by_lease.committed_in_own_term"],
     script=Script(
-        (*first_is_committed, *elects(1, 1, 2), *asks(1, 0), ("read_by_lease", {"n": 1}), ("serve_read", {"n": 1})),
+        (*first_is_committed, *elects(1, 1, 2), *asks(0), ("read_by_lease", {"n": 1}), ("serve_read", {"n": 1})),
         three,
         two_of_three,
     ),
@@ -644,13 +676,14 @@ reads.mutant(
     "single_voter_reads_at_once",
     "A single voter has restarted with a lower commit index, and answers before it has committed an entry of its new term.",
     breaks="linearizable_reads",
-    without=["receive_read.committed_in_own_term"],
+    without=["answer_alone.committed_in_own_term"],
     script=Script(
         (
             *[("become_leader", {"t": 0}), *commits_entry(0, 1), ("restart", {"i": 0})],
-            *[("update_term", {"t": 1}), ("become_leader", {"t": 1}), *asks(0, 0), *receives(0, 0), *answers(0, 0, by=0)],
+            *[("update_term", {"t": 1}), ("become_leader", {"t": 1}), *asks(0)],
+            *["answer_alone", "serve_read"],
         ),
-        {"node": 1, "quorum": 1, "read": 1, "term": 2, "index": 2, "number": 1},
+        {"node": 1, "quorum": 1, "read": 1, "term": 2, "index": 3, "number": 1},
     ),
 )
 reads.mutant(
@@ -661,7 +694,7 @@ reads.mutant(
     script=Script(
         (
             *[*first_is_committed, *commits_entry(0, 2), ("restart_as_leader", {"n": 0, "i": 1})],
-            *[*asks(0, 0), *receives(0, 0), *contacts(0, 1), *answers(0, 0, by=0)],
+            *[*asks(0), *receives(0, 0), *contacts(0, 1), *answers(0, 0, by=0)],
         ),
         three,
         two_of_three,
@@ -670,15 +703,12 @@ reads.mutant(
 
 # ---- guards that safety does not need
 
-SERVES = "says who serves the read; the answer would be as right for any other member"
 for guard, because in {
     "advance_commit.in_term": "who counts late that a quorum had acknowledged an entry commits it rightly",
-    "advance_commit.entry_of_own_term": "raft.py needs it; here the guard for the acknowledgements stands for it",
-    "ask.own_read": SERVES,
+    "advance_commit.entry_of_own_term": "raft.py needs it; here before_newer_leaders stands for it",
+    "tell_commit.is_leader": "what a member has committed may be told by anybody who is in the term",
     "send_heartbeat.in_term": "a member that has come to a newer term does not answer, or was counted before",
     "confirm_read.is_leader": "who has numbered the read was leader and has not restarted",
     "confirm_read.in_term": "a quorum has still followed the leader when the read was asked for, whatever it does now",
-    "serve_read.own_read": SERVES,
-    "serve_read.applied": "the justification says so, but it is history: no member knows it",
 }.items():
     reads.needs_not(guard, because)

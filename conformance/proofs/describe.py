@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeproof.models.logic.actions import Action
-from kubeproof.models.logic.formulas import Expression, Function, Relation, Symbol, Variable, name_of
+from kubeproof.models.logic.formulas import Expression, Function, Relation, Sort, Symbol, Variable, name_of
 from kubeproof.models.logic.rewriting import Update, substitute
 from kubeproof.models.logic.specification import Kind, Property, Specification
 from kubeproof.models.logic.text import text
@@ -17,7 +17,7 @@ def described(spec: Specification) -> Iterator[str]:
     yield from ("", "Sorts")
     for sort in spec.sorts:
         ordered = ", totally ordered" if sort.ordered else ""
-        yield f"  {name_of(sort)}{ordered}: {' '.join((sort.__doc__ or '').split())}"
+        yield f"  {name_of(sort)}{ordered}: {meaning(sort)}"
     for title, wanted in (
         ("What never changes", _is_rigid),
         ("State", _is_state),
@@ -33,7 +33,7 @@ def described(spec: Specification) -> Iterator[str]:
     yield from ("", "Initially")
     yield from (f"  {name}: {text(formula)}" for name, formula in spec.initially.items())
     for action in spec.actions.values():
-        yield from ("", f"Action {action.name}({_parameters(action)})", *([f"  {action.says}"] if action.says else []))
+        yield from ("", f"Action {heading(action)}", *([f"  {action.says}"] if action.says else []))
         yield from (f"  if {guard}: {text(formula)}" for guard, formula in action.guards.items())
         for symbol, (parameters, body) in action.updates.items():
             place = f"({', '.join(each.name for each in parameters)})" if parameters else ""
@@ -45,15 +45,20 @@ def described(spec: Specification) -> Iterator[str]:
                 yield from _property(spec, each)
 
 
+def meaning(sort: Sort) -> str:
+    """What its elements are."""
+    return " ".join((sort.__doc__ or "").split())
+
+
 def _property(spec: Specification, each: Property) -> Iterator[str]:
     yield f"  {each.name} ({each.kind}){': ' if each.sentence else ''}{each.sentence}"
     if each.source:
         yield f"    source: {each.source}; strength: {each.strength}"
     yield from (f"    assumes: {assumption}" for assumption in each.assumes)
-    yield f"    {text(_statement(spec, each))}"
+    yield f"    {text(statement(spec, each))}"
 
 
-def _statement(spec: Specification, each: Property) -> Expression:
+def statement(spec: Specification, each: Property) -> Expression:
     """The body; of a step, what is said of the next state has its symbols primed."""
     if each.kind is not Kind.STEP:
         return each.holds()
@@ -74,13 +79,19 @@ def _next_state(symbol: Symbol) -> Update:
 
 
 def _declared(symbol: Symbol) -> str:
+    return f"{signature(symbol)}{' - ' if symbol.says else ''}{symbol.says}"
+
+
+def signature(symbol: Symbol) -> str:
+    """The symbol with the sorts of its arguments and of its value."""
     to = f": {name_of(symbol.result)}" if isinstance(symbol, Function) else ""
     sorts = f"({symbol.signature()})" if symbol.sorts else ""
-    return f"{symbol.name}{sorts}{to}{' - ' if symbol.says else ''}{symbol.says}"
+    return f"{symbol.name}{sorts}{to}"
 
 
-def _parameters(action: Action) -> str:
-    return ", ".join(f"{each.name}: {name_of(each.sort)}" for each in action.parameters)
+def heading(action: Action) -> str:
+    """The action with its parameters and their sorts."""
+    return f"{action.name}({', '.join(f'{each.name}: {name_of(each.sort)}' for each in action.parameters)})"
 
 
 def _is_rigid(symbol: Symbol) -> bool:

@@ -9,7 +9,7 @@ from kubeproof.conformance.proofs.work import EVERY_ACTION, SOLVER, Checked, Con
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.models.logic import hints
 from kubeproof.models.logic.hints import Hints
-from kubeproof.models.logic.obligations import axiom_names, names_for, rests_on
+from kubeproof.models.logic.obligations import all_names, names_below, rests_on
 from kubeproof.models.logic.prover import Outcome, Task
 from kubeproof.models.logic.specification import Property, Specification
 from kubeproof.models.logic.unbounded import Status
@@ -31,8 +31,9 @@ def prove(names: Sequence[str], wanted: str | None, how: How, limits: Limits) ->
             wanted, "proof", Verdict.INVALID, message=f"{', '.join(specs)}: no such property", details=_figures(None, 0, 0)
         )
         return
-    tasks: list[Task | Control] = [task for name, spec in specs.items() for task in _tasks(spec, targets[name])]
-    tasks += [control for spec in specs.values() if wanted is None for control in controls(spec)]
+    # controls first: they take long, and what comes last should not keep the other processes waiting
+    tasks: list[Task | Control] = [control for spec in specs.values() if wanted is None for control in controls(spec)]
+    tasks += [task for name, spec in specs.items() for task in _tasks(spec, targets[name])]
     done, limit = over(specs, tasks, how, limits)
     if how.update_hints:
         for spec in specs.values():
@@ -53,18 +54,14 @@ def save_hints(spec: Specification, done: Iterable[Outcome]) -> None:
         proofs.pop(outcome.task.obligation, None)
         if outcome.used is not None and outcome.used != (f"invariant {outcome.task.obligation.partition(': ')[2]}",):
             proofs[outcome.task.obligation] = (outcome.fingerprint, outcome.used)
-    known = {name for each in spec.properties.values() for name in names_for(spec, each)}
+    known = set(all_names(spec))
     hints.save(spec.name, Hints({name: proof for name, proof in proofs.items() if name in known}, old.breaks))
 
 
 def _tasks(spec: Specification, targets: Sequence[Property]) -> list[Task]:
     """Every obligation that one of the properties rests on, once."""
-    names = {name: None for target in targets for name in _obligations(spec, target)}
+    names = {name: None for target in targets for name in names_below(spec, target)}
     return [Task(spec.name, name) for name in names]
-
-
-def _obligations(spec: Specification, target: Property) -> list[str]:
-    return [*axiom_names(spec), *(name for each in rests_on(spec, target) for name in names_for(spec, each))]
 
 
 def _results(
@@ -77,7 +74,7 @@ def _results(
     checked = {each.control: each for each in done if isinstance(each, Checked)}
     for name, spec in specs.items():
         for target in targets[name]:
-            of_target = [outcomes.get(Task(name, each)) for each in _obligations(spec, target)]
+            of_target = [outcomes.get(Task(name, each)) for each in names_below(spec, target)]
             yield _proof(spec, target, of_target, limit)
         for control in controls(spec):
             if control in checked:

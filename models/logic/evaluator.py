@@ -10,7 +10,7 @@ that is not certainly false, the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from operator import itemgetter
@@ -35,9 +35,11 @@ from kubeproof.models.logic.formulas import (
     Quantified,
     Relation,
     Variable,
+    conjunction,
+    disjunction,
 )
 from kubeproof.models.logic.rewriting import free_variables
-from kubeproof.models.logic.structures import Structure, Tuples
+from kubeproof.models.logic.structures import Lazily, Structure, Tuples
 
 Frame = list[Any]
 """The values of variables; each has a place of its own."""
@@ -76,12 +78,21 @@ def after(action: Action, structure: Structure, arguments: Mapping[Variable, Any
     for symbol, (parameters, body) in action.updates.items():
         if isinstance(symbol, Relation):
             true[symbol] = solutions(body, parameters, structure, arguments, certain=True)
-            possible[symbol] = solutions(body, parameters, structure, arguments, certain=False)
+            possible[symbol] = _possibly(body, parameters, structure, arguments)
         elif isinstance(symbol, Function):
             places = product(*(structure.universes[sort] for sort in symbol.sorts))
             new = {at: value(body, structure, {**arguments, **dict(zip(parameters, at, strict=True))}) for at in places}
             values[symbol] = {at: each for at, each in new.items() if each is not UNKNOWN}
     return Structure(structure.universes, true, true if structure.is_known else possible, values)
+
+
+def _possibly(body: Formula, parameters: tuple[Variable, ...], structure: Structure, arguments: Mapping[Variable, Any]) -> Lazily:
+    """Of what a relation may hold after a step."""
+    test = _compiled(body, False)
+    return Lazily(
+        lambda at: test(structure, {**arguments, **dict(zip(parameters, at, strict=True))}),
+        lambda: solutions(body, parameters, structure, arguments, certain=False),
+    )
 
 
 def solutions(
@@ -137,7 +148,7 @@ def _compiled_searches(
         frame[-1].add(tuple(frame[own]))
         return False
 
-    parts = formula.parts if isinstance(formula, Or) else (formula,)
+    parts = list(_cases(formula))
     whole = [part.symbol for part in parts if _is_of(part, variables)]
     searches = [
         compiler.search([(part, True)], list(variables), certain, collect) for part in parts if not _is_of(part, variables)
@@ -145,9 +156,38 @@ def _compiled_searches(
     return whole, searches, compiler.more
 
 
+def _cases(formula: Formula) -> Iterator[Formula]:
+    """Formulas of which one holds just if the formula does, each of them easy to search."""
+    if isinstance(formula, Or):
+        for part in formula.parts:
+            yield from _cases(part)
+    elif (choice := _choice_of(formula)) is not None:
+        condition, yes, no = choice
+        yield from (conjunction(condition, case) for case in _cases(yes))
+        yield from (conjunction(~condition, case) for case in _cases(no))
+        yield conjunction(yes, no)  # the condition may be unknown
+    else:
+        yield formula
+
+
+def _choice_of(formula: Formula) -> tuple[Formula, Formula, Formula] | None:
+    """What `ite` was given."""
+    if not (isinstance(formula, And) and len(formula.parts) == 2):
+        return None
+    one, other = formula.parts
+    if not (isinstance(one, Or) and isinstance(other, Or) and isinstance(one.parts[0], Not)):
+        return None
+    condition = one.parts[0].part
+    if condition is not other.parts[0]:
+        return None
+    return condition, disjunction(*one.parts[1:]), disjunction(*other.parts[1:])
+
+
 def _is_of(formula: Formula, variables: Sequence[Variable]) -> TypeGuard[Holds]:
     """Whether it says that a relation holds of the variables, and nothing else."""
-    return isinstance(formula, Holds) and all(each is one for each, one in zip(formula.arguments, variables, strict=False))
+    if not isinstance(formula, Holds) or len(formula.arguments) != len(variables):
+        return False
+    return all(each is one for each, one in zip(formula.arguments, variables, strict=True))
 
 
 class _Compiler:

@@ -7,12 +7,14 @@ time and nothing else: what is not proven with it is tried without.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from kubeproof.models.logic.obligations import Obligation
+from kubeproof.models.logic.formulas import Formula, Symbol
+from kubeproof.models.logic.obligations import LEMMA, Obligation, leaves_alone
 from kubeproof.models.logic.rewriting import symbols_of
 from kubeproof.models.logic.specification import Specification
 
@@ -35,24 +37,41 @@ class Hints:
         return tuple(name for name in used if name in obligation.hypotheses)
 
 
-def sufficient(spec: Specification, each: Obligation, hints: Hints) -> tuple[str, ...]:
-    """Hypotheses that probably suffice: what a hint says; else the property itself, if the action changes nothing in it; else all
-    that speak of nothing but what the goal and the guards speak of."""
+def guesses(spec: Specification, each: Obligation, hints: Hints) -> Iterator[tuple[str, ...]]:
+    """Hypotheses that may suffice, the best guess first.
+
+    What a hint says; else the property itself, if the action changes nothing in it; else all that speak of nothing but what the
+    goal and the guards speak of, then of what the lemmas speak of, too.
+    """
     hint = hints.used_by(each)
     if hint is not None:
-        return hint
-    itself = f"invariant {each.target}"
-    if itself in each.hypotheses and each.step is not None:
-        changed = each.step.updates
-        if not any(symbol in changed for symbol in symbols_of(spec.properties[each.target].formula())):
-            return (itself,)
-    own = [formula for name, formula in each.hypotheses.items() if name.startswith("guard ")]
-    relevant = {symbol for formula in (each.goal, *own) for symbol in symbols_of(formula)}
+        yield hint
+    elif each.step is not None and leaves_alone(each.step, spec.properties[each.target]):
+        yield (f"invariant {each.target}",)
+    else:
+        known = _symbols(each.goal).union(*(_symbols(formula) for name, formula in each.hypotheses.items() if _is_guard(name)))
+        narrow = _speaking_of(known, each)
+        yield narrow
+        lemmas = [_symbols(formula) for name, formula in each.hypotheses.items() if name.startswith(LEMMA)]
+        wide = _speaking_of(known.union(*lemmas), each)
+        if wide != narrow:
+            yield wide
+
+
+def _speaking_of(symbols: frozenset[Symbol], each: Obligation) -> tuple[str, ...]:
+    """All but the invariants that speak of something else."""
     return tuple(
-        name
-        for name, formula in each.hypotheses.items()
-        if not name.startswith("invariant ") or relevant.issuperset(symbols_of(formula))
+        name for name, formula in each.hypotheses.items() if not name.startswith("invariant ") or symbols >= _symbols(formula)
     )
+
+
+def _is_guard(hypothesis: str) -> bool:
+    return hypothesis.startswith("guard ")
+
+
+@lru_cache(maxsize=1000)  # hypotheses occur in many obligations
+def _symbols(formula: Formula) -> frozenset[Symbol]:
+    return frozenset(symbols_of(formula))
 
 
 def load(spec: str, folder: Path = FOLDER) -> Hints:

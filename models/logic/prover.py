@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from kubeproof.models.logic.alternation import cycle
 from kubeproof.models.logic.counterexamples import Counterexample, InSmallUniverses
-from kubeproof.models.logic.hints import Hints, sufficient
+from kubeproof.models.logic.hints import Hints, guesses
 from kubeproof.models.logic.obligations import Obligation, obligation
 from kubeproof.models.logic.pictures import picture
 from kubeproof.models.logic.smtlib import smtlib
@@ -82,10 +82,9 @@ class Prover:
     def _answer(self, spec: Specification, each: Obligation) -> tuple[Answer, tuple[str, ...] | None, Counterexample | None]:
         """The answer, which hypotheses sufficed if not all were given, and the counterexample if there is one."""
         translator = self.translators[spec.name]
-        few = sufficient(spec, each, self.hints.get(spec.name, Hints()))
-        answer = prove(each, translator, only=few, tries_s=FEW_TRIES_S, ask_used=self.ask_used)
-        if answer.status is Status.PROVED:
-            return answer, few, None
+        few = from_few(spec, each, translator, self.hints.get(spec.name, Hints()), ask_used=self.ask_used)
+        if few is not None:
+            return *few, None
         answer = prove(each, translator, tries_s=FIRST_TRIES_S, ask_used=self.ask_used)
         if answer.status is Status.PROVED:
             return answer, None, None
@@ -111,8 +110,19 @@ class Prover:
         return Status.UNKNOWN
 
 
+def from_few(
+    spec: Specification, each: Obligation, translator: Translator, hints: Hints, *, ask_used: bool = False
+) -> tuple[Answer, tuple[str, ...]] | None:
+    """A proof from a few hypotheses, and which they are; None if no guess sufficed."""
+    for few in guesses(spec, each, hints):
+        answer = prove(each, translator, only=few, tries_s=FEW_TRIES_S, ask_used=ask_used)
+        if answer.status is Status.PROVED:
+            return answer, few
+    return None
+
+
 def _counterexample(universes: InSmallUniverses, each: Obligation) -> Counterexample | None:
     try:
-        return universes.search([each], SEARCH_S)
+        return universes.search([each.without_lemmas()], SEARCH_S)
     except TimeoutError:
         return None

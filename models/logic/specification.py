@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, TypeVar, overload
 
 from kubeproof.models.logic.actions import Action, annotated_variables, sentence_of
@@ -66,7 +67,7 @@ class Axiom:
     shown_by: Formula | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Property:
     """Something that holds for all values of its variables. Without a `source` it only serves the proofs of others.
 
@@ -91,7 +92,11 @@ class Property:
         return self.body
 
     def formula(self) -> Formula:
-        """The invariant or corollary, for all values of its variables."""
+        """The invariant or corollary, for all values of its variables; one object, as readers keep what they made of it."""
+        return self._closed
+
+    @cached_property
+    def _closed(self) -> Formula:
         return closed(self.variables, self.holds())
 
     def across(self, updates: Updates) -> Formula:
@@ -99,6 +104,20 @@ class Property:
         if isinstance(self.body, Formula):
             return _formula(substitute(self.body, {}, updates))
         return self.body(*self.variables, lambda expression: substitute(expression, {}, updates))
+
+
+@dataclass(frozen=True, slots=True)
+class Lemma:
+    """What holds of an action's parameters wherever it is possible. Shown once, it is assumed in proofs about what it changes.
+
+    `using` names the invariants that its own proof may assume, beside the guards and the action's lemmas declared before it.
+    """
+
+    name: str
+    action: str
+    sentence: str
+    formula: Formula
+    using: tuple[str, ...]
 
 
 Steps = Sequence[str | tuple[str, Mapping[str, int]]]
@@ -160,6 +179,9 @@ class Specification:
     initially: dict[str, Formula] = field(default_factory=dict)
     actions: dict[str, Action] = field(default_factory=dict)
     properties: dict[str, Property] = field(default_factory=dict)
+    lemmas: dict[str, Lemma] = field(default_factory=dict)
+    outside_epr: dict[str, str] = field(default_factory=dict)
+    """Properties some proofs of which leave EPR, so that Z3 may come to no answer, each with the reason."""
     mutants: dict[str, Mutant] = field(default_factory=dict)
     witnesses: dict[str, Witness] = field(default_factory=dict)
     redundant: dict[str, str] = field(default_factory=dict)
@@ -279,6 +301,35 @@ class Specification:
             if each not in self.properties or self.properties[each].kind is Kind.STEP:
                 raise LanguageError(f"{name} uses {each}, which is no invariant or corollary declared before it")
 
+    def lemma(self, action: Action, *, using: Sequence[str]) -> Callable[[F], F]:
+        """Declare what follows from invariants and an action's guards (decorator). Parameters are the action's, by name."""
+
+        def declare(body: F) -> F:
+            name = body.__name__
+            if name in self.lemmas:
+                raise LanguageError(f"{self.name} declares the lemma {name} twice")
+            self._known_states(name, using)
+            formula = body(*(self._parameter(action, each) for each in annotated_variables(body)))
+            if not isinstance(formula, Formula):
+                raise LanguageError(f"{name} returns a formula, got {formula!r}")
+            self.lemmas[name] = Lemma(name, action.name, sentence_of(body), formula, tuple(using))
+            return body
+
+        return declare
+
+    def _parameter(self, action: Action, wanted: Variable) -> Variable:
+        self._known_parameters(action.name, [wanted.name])
+        found = next(each for each in action.parameters if each.name == wanted.name)
+        if found.sort is not wanted.sort:
+            raise LanguageError(f"{action.name}: the sort of its parameter {found.name} is {name_of(found.sort)}")
+        return found
+
+    def leaves_epr(self, name: str, because: str) -> None:
+        """List a property as one that Z3 need not come to an answer about."""
+        if name not in self.properties:
+            raise LanguageError(f"{self.name} has no property {name}")
+        self.outside_epr[name] = because
+
     def picture(self, sort: Sort) -> Callable[[F], F]:
         """Declare how an element is drawn, on one line (decorator)."""
 
@@ -294,7 +345,7 @@ class Specification:
             self._known_parameters(action, fixed)
         self.witnesses[name] = Witness(name, sentence, script, reaches)
 
-    def _known_parameters(self, action: str, names: Mapping[str, int]) -> None:
+    def _known_parameters(self, action: str, names: Iterable[str]) -> None:
         if action not in self.actions:
             raise LanguageError(f"{self.name} has no action {action}")
         known = {each.name for each in self.actions[action].parameters}
@@ -340,14 +391,20 @@ class Specification:
         """What holds in every reachable state by induction, in the order of declaration."""
         return [each for each in self.properties.values() if each.kind is Kind.INVARIANT]
 
+    def lemmas_of(self, action: str) -> list[Lemma]:
+        """The lemmas of an action, in the order of declaration."""
+        return [each for each in self.lemmas.values() if each.action == action]
+
     def mutated(self, mutant: Mutant) -> Specification:
-        """The wrong protocol."""
+        """The wrong protocol. Lemmas of what it changes need not follow any more: it goes without them."""
         actions = self.actions | {action.name: action for action in mutant.actions}
         for guard in mutant.without:
             action, _, label = guard.partition(".")
             actions[action] = actions[action].without_guard(label)
         axioms = self.axioms | {axiom.name: axiom for axiom in mutant.axioms}
-        return replace(self, actions=actions, axioms=axioms)
+        same = {name for name, action in self.actions.items() if actions[name] is action and not mutant.axioms}
+        lemmas = {name: lemma for name, lemma in self.lemmas.items() if lemma.action in same}
+        return replace(self, actions=actions, axioms=axioms, lemmas=lemmas)
 
 
 def _formula(value: Any) -> Formula:

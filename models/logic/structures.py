@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
 from kubeproof.models.logic.formulas import Function, Relation, Sort
 
 Tuples = set[tuple[Any, ...]]
+
+
+class Lazily(AbstractSet[tuple[Any, ...]]):
+    """A set of tuples, as a test of each and a way to list all: most of what is possible is never looked at."""
+
+    __slots__ = ("_all", "_has", "_known")
+
+    def __init__(self, has: Callable[[tuple[Any, ...]], bool], all_: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
+        self._has, self._all = has, all_
+        self._known: dict[tuple[Any, ...], bool] = {}
+
+    def __contains__(self, at: object) -> bool:
+        assert isinstance(at, tuple)
+        if at not in self._known:
+            self._known[at] = self._has(at)
+        return self._known[at]
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    @classmethod
+    def _from_iterable(cls, it: Iterable[Any]) -> Tuples:  # type: ignore[override]  # what is taken out of it is listed
+        return set(it)
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +48,7 @@ class Structure:
 
     universes: Mapping[Sort, Sequence[Any]]
     true: dict[Relation, Tuples]
-    possible: dict[Relation, Tuples]
+    possible: Mapping[Relation, AbstractSet[tuple[Any, ...]]]
     values: dict[Function, dict[tuple[Any, ...], Any]]
 
     @classmethod

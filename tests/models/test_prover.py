@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kubeproof.models.logic import FALSE, Specification, forall, hints
+from kubeproof.models.logic import FALSE, Formula, LanguageError, Specification, forall, hints
 from kubeproof.models.logic.counterexamples import InSmallUniverses, ReadersDisagree, validate
 from kubeproof.models.logic.evaluator import evaluate
 from kubeproof.models.logic.formulas import TRUE, Variable
 from kubeproof.models.logic.grounded import Grounding
-from kubeproof.models.logic.hints import Hints, sufficient
-from kubeproof.models.logic.obligations import names_for, obligation, rests_on
+from kubeproof.models.logic.hints import Hints, guesses
+from kubeproof.models.logic.obligations import all_names, names_below, names_for, obligation, rests_on
 from kubeproof.models.logic.parallel import over_processes
 from kubeproof.models.logic.pictures import picture, run_picture
 from kubeproof.models.logic.prover import Outcome, Prover, Task
 from kubeproof.models.logic.satisfiable import empty_parts, run
 from kubeproof.models.logic.smtlib import smtlib
-from kubeproof.models.logic.specification import Script
+from kubeproof.models.logic.specification import Mutant, Script
 from kubeproof.models.logic.teeth import Breaker, Change, changes, expected_to_hold
 from kubeproof.models.logic.unbounded import Status
 from tests.models.lock import Member, Turn, build
@@ -150,6 +151,140 @@ def test_a_mutant_that_breaks_nothing_is_found(lock: Specification) -> None:
     assert Breaker({"lock": lock})(Change("lock", "harmless")).status is Status.PROVED
 
 
+@pytest.mark.parametrize(("layer", "status"), [(0, Status.REFUTED), (1, Status.PROVED)])
+def test_what_breaks_a_property_is_a_state_that_its_proof_does_not_exclude(
+    lock: Specification, layer: int, status: Status
+) -> None:
+    """Without the guard, only an invariant of layer 1 keeps a second member from taking the lock: others must not assume it."""
+    holds = symbol(lock, "holds")
+
+    @lock.invariant(layer=1)
+    def planted(m: Member) -> Formula:
+        return ~holds(m)
+
+    @lock.invariant(layer=layer)
+    def one_of_them(m: Member, n: Member) -> Formula:
+        return (holds(m) & holds(n)) >> (m == n)
+
+    lock.mutant("no_check_of_layer", "", breaks="one_of_them", without=["take.is_free"])
+    assert Breaker({"lock": lock})(Change("lock", "no_check_of_layer")).status is status
+
+
+# ---- lemmas
+
+
+def with_lemma(spec: Specification) -> Specification:
+    """Whoever takes the lock finds that nobody holds it."""
+    holds = symbol(spec, "holds")
+
+    @spec.lemma(spec.actions["take"], using=["free_if_not_held"])
+    def nobody_holds(m: Member) -> Formula:
+        """Nobody holds it, nor does the member."""
+        return ~holds(m) & forall(Member, lambda n: ~holds(n))
+
+    return spec
+
+
+def symbol(spec: Specification, name: str) -> Any:
+    return next(each for each in spec.symbols if each.name == name)
+
+
+def test_a_lemma_is_proven_once_and_assumed_by_the_proofs_for_its_action(lock: Specification) -> None:
+    with_lemma(lock)
+    lemma = obligation(lock, "take: lemma nobody_holds")
+    assert set(lemma.hypotheses) == {
+        *(f"axiom {name}" for name in lock.axioms),
+        "invariant free_if_not_held",
+        "guard is_free",
+        "guard new_turn",
+    }
+    assert "lemma nobody_holds" in obligation(lock, "take: one_holder").hypotheses
+    assert "lemma nobody_holds" not in obligation(lock, "give_back: one_holder").hypotheses
+    fingerprint = obligation(lock, "take: one_holder").fingerprint()
+    prover = Prover({"lock": lock}, {"lock": Hints({"take: one_holder": (fingerprint, ("lemma nobody_holds",))})})
+    assert {prover(Task("lock", name)).status for name in all_names(lock)} == {Status.PROVED}
+
+
+def test_a_property_rests_on_the_lemmas_and_on_what_they_assume(lock: Specification) -> None:
+    with_lemma(lock)
+    assert "take: lemma nobody_holds" in names_below(lock, lock.properties["one_holder"])
+    assert "take: lemma nobody_holds" in names_below(lock, lock.properties["holders_are_equal"])
+    lock.properties["one_holder"] = replace(lock.properties["one_holder"], using=())
+    assert [each.name for each in rests_on(lock, lock.properties["one_holder"])] == ["free_if_not_held", "one_holder"]
+
+
+def test_a_lemma_assumes_the_ones_before_it(lock: Specification) -> None:
+    with_lemma(lock)
+    holds = symbol(lock, "holds")
+
+    @lock.lemma(lock.actions["take"], using=())
+    def takes_alone(m: Member) -> Formula:
+        return ~holds(m)
+
+    assert "lemma nobody_holds" in obligation(lock, "take: lemma takes_alone").hypotheses
+    assert "lemma takes_alone" not in obligation(lock, "take: lemma nobody_holds").hypotheses
+
+
+def test_a_lemma_that_does_not_follow_is_refuted(lock: Specification) -> None:
+    """What is proven from it is no help: whatever rests on it is not proven."""
+    free = symbol(lock, "free")
+
+    @lock.lemma(lock.actions["take"], using=["free_if_not_held"])
+    def planted(m: Member) -> Formula:
+        return ~free() & (m == m)
+
+    done = {name: Prover({"lock": lock})(Task("lock", name)) for name in all_names(lock)}
+    refuted = done["take: lemma planted"]
+    assert refuted.status is Status.REFUTED
+    assert refuted.picture[-1].startswith("lemma planted is broken for m=m")
+    assert {each.status for name, each in done.items() if name != "take: lemma planted"} == {Status.PROVED}
+    assert "take: lemma planted" in names_below(lock, lock.properties["no_robbery"])
+
+
+@pytest.mark.parametrize(
+    "change", [Mutant("", "", "", without=("take.is_free",)), Mutant("", "", "", without=("take.new_turn",))]
+)
+def test_a_changed_action_has_no_lemmas(lock: Specification, change: Mutant) -> None:
+    """They need not follow any more."""
+    assert with_lemma(lock).mutated(change).lemmas == {}
+
+
+def test_lemmas_of_what_a_mutant_leaves_alone_stay(lock: Specification) -> None:
+    with_lemma(lock)
+    assert list(lock.mutated(Mutant("", "", "", without=("give_back.holds",))).lemmas) == ["nobody_holds"]
+    axiom = replace(lock.axioms["turn_0_is_first"], formula=TRUE)
+    assert lock.mutated(Mutant("", "", "", axioms=(axiom,))).lemmas == {}
+
+
+def test_teeth_do_not_assume_lemmas(lock: Specification) -> None:
+    """With the lemma, the lock without its guard would seem safe."""
+    finding = Breaker({"lock": with_lemma(lock)})(Change("lock", "no_check"))
+    assert (finding.status, finding.breaks) == (Status.REFUTED, "one_holder")
+
+
+def test_a_lemma_names_parameters_of_its_action(lock: Specification) -> None:
+    def other(turn: Turn) -> Formula:
+        return turn == turn
+
+    def another(m: Turn) -> Formula:
+        return m == m
+
+    with pytest.raises(LanguageError, match="take has no parameters turn"):
+        lock.lemma(lock.actions["take"], using=())(other)
+    with pytest.raises(LanguageError, match="the sort of its parameter m is member"):
+        lock.lemma(lock.actions["take"], using=())(another)
+    with pytest.raises(LanguageError, match="which is no invariant"):
+        lock.lemma(lock.actions["take"], using=["no_robbery"])(other)
+    with_lemma(lock)
+    with pytest.raises(LanguageError, match="twice"):
+        with_lemma(lock)
+
+
+def test_only_known_properties_are_declared_to_leave_epr(lock: Specification) -> None:
+    with pytest.raises(LanguageError, match="no property planted"):
+        lock.leaves_epr("planted", "it is not there")
+
+
 # ---- hints
 
 
@@ -179,7 +314,7 @@ def test_wrong_hints_cost_only_time(lock: Specification) -> None:
     """They leave out what is needed: then all hypotheses are tried."""
     names = {name for each in lock.properties.values() for name in names_for(lock, each)}
     useless = Hints({name: (obligation(lock, name).fingerprint(), ()) for name in names})
-    assert sufficient(lock, obligation(lock, "take: one_holder"), useless) == ()
+    assert list(guesses(lock, obligation(lock, "take: one_holder"), useless)) == [()]
     assert {each.status for each in outcomes(lock, useless)} == {Status.PROVED}
 
 
