@@ -31,6 +31,8 @@ class Reading:
     steps: Sequence[Taken]
     abstract: Callable[[Taken], Abstract]
     prepared: Sequence[Taken] = ()
+    lasting: Callable[[Abstract], Abstract] = lambda step: step
+    """Gives what is told of in one step names that are the same in all."""
 
 
 class Binding(NamedTuple):

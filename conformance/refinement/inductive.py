@@ -19,11 +19,13 @@ from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.refinement.binding import Binding, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call
 from kubeproof.models.logic.evaluator import after, evaluate, solutions
-from kubeproof.models.logic.formulas import Formula, Function, Relation, Sort, Symbol, Variable
+from kubeproof.models.logic.formulas import Formula, Function, Quantified, Relation, Sort, Symbol, Variable
 from kubeproof.models.logic.initial import initial_state
 from kubeproof.models.logic.rewriting import symbols_of
 from kubeproof.models.logic.specification import Kind, Specification
 from kubeproof.models.logic.structures import Structure
+
+Place = tuple[Function, tuple[Any, ...]]
 
 
 class Disproved(Exception):
@@ -48,10 +50,11 @@ class Carrier:
     def __init__(self, specification: Specification, reading: Reading) -> None:
         self._specification = specification
         self._reading = reading
-        abstracts = [reading.abstract(each) for each in (*reading.prepared, *reading.steps)]
+        abstracts = [reading.lasting(reading.abstract(each)) for each in (*reading.prepared, *reading.steps)]
         self._universes = {**reading.world.universes, **_elements(abstracts)}
         self._contents = _contents(abstracts)
         self._guards = {name: action.guard() for name, action in specification.actions.items()}
+        self._possible = _Possible(self._guards)
         self._carried = [each for each in specification.symbols if isinstance(each, Function) and each.rigid and each.ghost]
         states = [each for each in specification.properties.values() if each.kind is not Kind.STEP]
         self.invariants: dict[str, Formula] = {each.name: each.formula() for each in states}
@@ -74,19 +77,25 @@ class Carrier:
         }
         state = initial_state(self._specification, Structure.known(self._universes, relations, values))
         self._require(self.invariants, state)
-        return self.follow(state, self._reading.prepared)
+        for each in self._reading.prepared:
+            state = self.follow(state, [each])
+        return state
 
     def follow(self, state: Structure, steps: Iterable[Taken]) -> Structure:
-        """The state after these local steps, in which all invariants hold. Raises Disproved."""
+        """The state after these local steps, in which all invariants hold. Raises Disproved.
+
+        They belong to one action of the system: what is between them is no state of it.
+        """
+        before = state
         for taken in steps:
-            before, step = state, self._reading.abstract(taken)
+            step = self._reading.lasting(self._reading.abstract(taken))
             self._require_facts(step.given, state)
             for call in step.calls:
                 state = self._do(call, state)
             self._require_known(step, state)
             self._require_facts(step.claims, state)
-            changed = {symbol for symbol in self._specification.symbols if _differs(symbol, before, state)}
-            self._require({name: each for name, each in self.invariants.items() if self._speaks_of[name] & changed}, state)
+        changed = {symbol for symbol in self._specification.symbols if _differs(symbol, before, state)}
+        self._require({name: each for name, each in self.invariants.items() if self._speaks_of[name] & changed}, state)
         return state
 
     def _do(self, call: Call, state: Structure) -> Structure:
@@ -94,26 +103,24 @@ class Carrier:
         action = self._specification.actions[call.action]
         given = dict(call.arguments)
         arguments = {each: given[each.name] for each in action.parameters if each.name in given}
-        missing = [each for each in action.parameters if each.name not in given]
-        for possible in self._with_history(state, arguments):
-            found = solutions(self._guards[call.action], missing, possible, arguments)
+        missing = tuple(each for each in action.parameters if each.name not in given)
+        possible = self._possible[call.action, missing]
+        for chosen in _with_history(state, self._open(arguments, state), possible, arguments):
+            found = solutions(self._guards[call.action], missing, chosen, arguments)
             if found:
-                return after(action, possible, arguments | dict(zip(missing, min(found, key=repr), strict=True)))
+                return after(action, chosen, arguments | dict(zip(missing, min(found, key=repr), strict=True)))
         raise Disproved(call.action, "its guards do not hold together, whatever history is chosen")
 
-    def _with_history(self, state: Structure, arguments: Mapping[Variable, Any]) -> Iterator[Structure]:
-        """The state, with every choice of the history that the messages at hand carry, where none was chosen so far."""
-        open_ = [
-            (function, (element,))
+    def _open(self, arguments: Mapping[Variable, Any], state: Structure) -> list[Place]:
+        """The history that the messages at hand carry, where none was chosen so far."""
+        return [
+            (function, (element, *rest))
             for function in self._carried
             for variable, element in arguments.items()
-            if function.sorts == (variable.sort,) and (element,) not in state.values[function]
+            if function.sorts[0] is variable.sort
+            for rest in product(*(state.universes[sort] for sort in function.sorts[1:]))
+            if (element, *rest) not in state.values[function]
         ]
-        for choice in product(*(state.universes[function.result] for function, _ in open_)):
-            values = dict(state.values)
-            for (function, at), element in zip(open_, choice, strict=True):
-                values[function] = values[function] | {at: element}
-            yield Structure.known(state.universes, state.true, values)
 
     def _require(self, formulas: Mapping[str, Formula], state: Structure) -> None:
         for name, formula in formulas.items():
@@ -138,20 +145,52 @@ class Carrier:
                     raise Disproved(function.name, f"it has another value in the system: {at}")
 
 
-def hold_in_every_state(binding: Binding, model: Model, taken: Sequence[Taken], states_max: int) -> Held:
-    """Look at the invariants in every state of a model, of which these are the local steps. Raises Disproved."""
+class _Possible(dict[tuple[str, tuple[Variable, ...]], Formula]):
+    """That an action is possible with some values of these parameters, kept as one formula for all its uses."""
+
+    def __init__(self, guards: Mapping[str, Formula]) -> None:
+        self._guards = guards
+
+    def __missing__(self, key: tuple[str, tuple[Variable, ...]]) -> Formula:
+        action, parameters = key
+        guard = self._guards[action]
+        self[key] = Quantified(False, parameters, guard) if parameters else guard
+        return self[key]
+
+
+def _with_history(
+    state: Structure, places: Sequence[Place], possible: Formula, arguments: Mapping[Variable, Any]
+) -> Iterator[Structure]:
+    """The state with every choice for these places under which the action may be possible, as far as can be told on the way."""
+    if not places:
+        yield state
+        return
+    (function, at), *others = places
+    for element in state.universes[function.result]:
+        values = state.values | {function: state.values[function] | {at: element}}
+        chosen = Structure.known(state.universes, state.true, values)
+        partly_known = Structure(state.universes, state.true, dict(state.true), values)
+        if evaluate(possible, partly_known, arguments) is not False:
+            yield from _with_history(chosen, others, possible, arguments)
+
+
+def hold_in_every_state(binding: Binding, model: Model, taken: Sequence[Taken], *, one_history: bool = False) -> Held:
+    """Look at the invariants in every state of a model, of which these are the local steps, with every history that leads there.
+
+    Where history grows for ever, as time does, `one_history` of each state must do. Raises Disproved.
+    """
     carrier = Carrier(binding.specification, binding.read(model, taken))
     start = first_state(model), carrier.first()
-    seen = {_key(*start)}
+    seen = {start[0] if one_history else _key(*start)}
     waiting = deque([start])
     while waiting:
         system, state = waiting.popleft()
         for action, reached in successors(model, system):
             carried = carrier.follow(state, local_steps(system, action))
-            if (key := _key(reached, carried)) not in seen:
+            key = reached if one_history else _key(reached, carried)
+            if key not in seen:
                 seen.add(key)
                 waiting.append((reached, carried))
-                assert len(seen) <= states_max, "a smaller scenario is wanted"
     return Held(len(seen), len(carrier.invariants))
 
 

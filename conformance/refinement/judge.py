@@ -17,7 +17,7 @@ from kubeproof.models.logic.evaluator import after, enabled, evaluate
 from kubeproof.models.logic.formulas import Formula, Function, Relation, Sort, Symbol
 from kubeproof.models.logic.rewriting import symbols_of
 from kubeproof.models.logic.specification import Specification
-from kubeproof.models.logic.structures import Structure, Tuples
+from kubeproof.models.logic.structures import Lazily, Structure, Tuples
 
 Tuple = tuple[Any, ...]
 Fact = tuple[Relation, Tuple]
@@ -110,7 +110,6 @@ class Judge:
         self._relations = [symbol for symbol in symbols if isinstance(symbol, Relation)]
         self._functions = [symbol for symbol in symbols if isinstance(symbol, Function)]
         self._judged: dict[tuple[Hashable, ...], tuple[str, ...] | NotAllowed] = {}
-        self._all = {each: self._product(each, world.universes) for each in self._relations if self._is_fixed(each)}
 
     def judge(self, step: Abstract) -> tuple[str, ...]:
         """The actions that the step is a sequence of; none for a stutter. Raises NotAllowed."""
@@ -144,7 +143,7 @@ class Judge:
         for call in step.calls:
             state = self._do(call, state)
             done.append(call.action)
-        self._require_known(step.after, state, done)
+        self._require_known(step, state, done)
         self._require_claims(step.claims, state, done)
         return tuple(done)
 
@@ -158,12 +157,15 @@ class Judge:
                 raise NotAllowed(call.action, guard, None, f"{call.action} is not possible: its guard {guard} {how}")
         return after(action, state, arguments)
 
-    def _require_known(self, known: Known, state: Structure, done: Sequence[str]) -> None:
-        """What the local state after determines is what the actions have made."""
+    def _require_known(self, step: Abstract, state: Structure, done: Sequence[str]) -> None:
+        """What the local state after determines is what the actions have made. What none of them changes is as it was before."""
+        before, known = step.before, step.after
+        changed = {symbol for name in done for symbol in self._actions[name].updates}
         for relation, tuples in known.true.items():
             self._require(relation, tuples - state.true[relation], "true", done)
         for relation, tuples in known.false.items():
-            self._require(relation, tuples & state.possible[relation], "false", done)
+            new = tuples if relation in changed else tuples - before.false.get(relation, set())
+            self._require(relation, new & state.possible[relation], "false", done)
         for function, values in known.values.items():
             made = state.values[function]
             self._require(function, {at for at, value in values.items() if made.get(at) != value}, "another value", done)
@@ -187,15 +189,19 @@ class Judge:
         true = {each: set(step.before.true.get(each, ())) for each in self._relations}
         for relation, arguments in step.given:
             true[relation].add(arguments)
-        possible = {each: self._possible(each, step.before.false.get(each), universes) for each in self._relations}
+        possible: dict[Relation, AbstractSet[Tuple]] = {
+            each: self._possible(each, step.before.false.get(each, set()), universes) for each in self._relations
+        }
         for relation, tuples in self._world.rigid.items():
             true[relation] = possible[relation] = tuples
         values = {each: self._values_of(each, step) for each in self._functions}
         return Structure(universes, true, possible, values)
 
-    def _possible(self, relation: Relation, false: Tuples | None, universes: Mapping[Sort, Sequence[Any]]) -> Tuples:
-        everything = self._all[relation] if relation in self._all else self._product(relation, universes)
-        return everything - false if false else everything
+    def _possible(self, relation: Relation, false: Tuples, universes: Mapping[Sort, Sequence[Any]]) -> Lazily:
+        return Lazily(
+            lambda at: at not in false,
+            lambda: (at for at in product(*(universes[sort] for sort in relation.sorts)) if at not in false),
+        )
 
     def _values_of(self, function: Function, step: Abstract) -> dict[Tuple, Any]:
         known = [each[function] for each in (self._world.values, step.values, step.before.values) if function in each]
@@ -204,10 +210,6 @@ class Judge:
     def _is_fixed(self, *symbols: Symbol) -> bool:
         """Whether they are about the same elements in all steps."""
         return all(sort in self._world.universes for symbol in symbols for sort in symbol.sorts)
-
-    @staticmethod
-    def _product(relation: Relation, universes: Mapping[Sort, Sequence[Any]]) -> Tuples:
-        return set(product(*(universes[sort] for sort in relation.sorts)))
 
 
 def _untrue(axioms: Mapping[str, Formula], state: Structure) -> str | None:

@@ -12,7 +12,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 from kubeproof.conformance.bindings.raft.client import Ask
-from kubeproof.conformance.bindings.raft.member import CAMPAIGN, RESTART
+from kubeproof.conformance.bindings.raft.member import CAMPAIGN, COMPACT, RESTART
 from kubeproof.conformance.bindings.raft.prepare import before, prepared
 from kubeproof.conformance.bindings.raft.setup import Setup
 from kubeproof.conformance.bindings.raft.state import Running
@@ -21,16 +21,19 @@ from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, World
-from kubeproof.impl.raft.types import NO_ID, Entry, EntryType, Message, MessageType, StateType
+from kubeproof.impl.raft.types import NO_ID, Entry, EntryType, Message, MessageType, Snapshot, StateType
 from kubeproof.models import raft as spec
 
 Payload = tuple[EntryType, bytes]
 NOTHING: Payload = (EntryType.EntryNormal, b"")
 
+WITH_CONTENTS = (MessageType.MsgApp, MessageType.MsgHeartbeat, MessageType.MsgSnap)
+"""Messages that are elements, in the order of their sorts below."""
+
 FUTURE = frozenset({MessageType.MsgPreVote, MessageType.MsgPreVoteResp})
 """What may carry a term in which nobody has campaigned."""
 
-BEYOND = ("changes", "compactions", "slow_writes", "slow_answers", "slow_applies", "apply_while_writing")
+BEYOND = ("changes", "slow_writes", "slow_answers", "apply_while_writing")
 """What a setup may have that this map does not speak of (docs/fidelity.md)."""
 
 
@@ -62,25 +65,27 @@ def leaves_out(model: Model) -> list[str]:
     setup = getattr(model.system, "setup", None)
     if not isinstance(setup, Setup):
         return ["another system than raft"]
-    return [
-        *[name for name in BEYOND if getattr(setup, name)],
-        *(["transfers with pre_vote"] if setup.transfers and setup.pre_vote else []),
-    ]
+    return [name for name in BEYOND if getattr(setup, name)]
 
 
 def read(model: Model, taken: Iterable[Taken]) -> Reading:
     """The steps of members that run and go on doing so. (Who panics breaks a property; who has stopped does nothing.)"""
     setup = getattr(model.system, "setup")  # noqa: B009 - a system need not have one
     first, prepared = beginning(setup)
-    steps = [each for each in (*prepared, *taken) if isinstance(each[1], Running) and isinstance(each[3].state, Running)]
-    common = world(setup, first, map(step_of, steps))
+    led, steps = _of_running(prepared), _of_running(taken)
+    common = world(setup, first, map(step_of, [*led, *steps]))
     mapped = Map.into(common)
     return Reading(
         common,
         [First(mapped.known(state), frozenset(knowledge(state))) for state in first],
         steps,
         lambda each: mapped.abstract(step_of(each)),
+        led,
     )
+
+
+def _of_running(taken: Iterable[Taken]) -> list[Taken]:
+    return [each for each in taken if isinstance(each[1], Running) and isinstance(each[3].state, Running)]
 
 
 def step_of(taken: Taken) -> Step:
@@ -152,9 +157,9 @@ class Map:
     def abstract(self, step: Step) -> Abstract:
         """The step as the specification sees it."""
         arrived = [] if step.message is None else [step.message]
-        given = {*knowledge(step.before), *(fact for each in arrived for fact in facts(each, _reader(step.before, each)))}
-        claims = {*knowledge(step.after), *(fact for each in step.sends for fact in facts(each, step.after.log))}
-        elements, values = self._messages([*arrived, *step.sends], step.after.log)
+        given = {*knowledge(step.before), *(fact for each in arrived for fact in facts(each))}
+        claims = {*knowledge(step.after), *(fact for each in step.sends for fact in facts(each))}
+        elements, values = self._messages([*arrived, *step.sends])
         return Abstract(
             self.known(step.before), given, tuple(calls(step, self.quorums)), self.known(step.after), claims, elements, values
         )
@@ -177,6 +182,7 @@ class Map:
             if (leads := _leads(state, term)) is not None:
                 known.set(spec.leader, (member, term), leads)
         for index in self.indexes:
+            known.set(spec.log_reaches, (member, index), index <= state.log[-1].index)
             known.set(spec.committed, (member, index), index <= state.commit)
             known.set(spec.compacted, (member, index), 0 < state.log[0].index >= index)
             self._map_entry(known, state, index)
@@ -191,10 +197,10 @@ class Map:
         if entry is not None and (index == 0 or index > state.log[0].index):
             known.assign(spec.value, (state.id, index), payload(entry))
 
-    def _messages(self, messages: Iterable[Message], log: Sequence[Entry]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-        """Appends and heartbeats are elements; these functions are their contents."""
-        appends = list({element(each): None for each in messages if each.type is MessageType.MsgApp})
-        heartbeats = list({element(each): None for each in messages if each.type is MessageType.MsgHeartbeat})
+    def _messages(self, messages: Iterable[Message]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """Appends, heartbeats and snapshots are elements; these functions are what is known of their contents."""
+        elements = dict.fromkeys(map(element, messages))
+        appends, heartbeats, snapshots = ([each for each in elements if each.type is kind] for kind in WITH_CONTENTS)
         values = {
             spec.append_term: {(m,): m.term for m in appends},
             spec.append_previous: {(m,): m.index for m in appends},
@@ -206,14 +212,23 @@ class Map:
             spec.heartbeat_term: {(m,): m.term for m in heartbeats},
             spec.heartbeat_to: {(m,): m.to for m in heartbeats},
             spec.heartbeat_commit: {(m,): m.commit for m in heartbeats},
-            spec.heartbeat_entry: {(m,): term_at(log, m.commit) for m in heartbeats},
+            spec.snapshot_term: {(m,): m.term for m in snapshots},
+            spec.snapshot_index: {(m,): covered(m).index for m in snapshots},
+            spec.snapshot_entry: {(m, covered(m).index): covered(m).term for m in snapshots},
         }
-        return {spec.Append: appends, spec.Heartbeat: heartbeats, spec.Snapshot: []}, values
+        return {spec.Append: appends, spec.Heartbeat: heartbeats, spec.Snapshot: snapshots}, values
 
 
 def element(message: Message) -> Message:
-    """What a message is to the specification: nobody looks at who has sent it, or at whom an append is addressed to."""
-    return message._replace(from_=NO_ID, to=NO_ID if message.type is MessageType.MsgApp else message.to)
+    """What a message is to the specification: nobody looks at who has sent it, or at whom entries are addressed to."""
+    anybody = message.type in (MessageType.MsgApp, MessageType.MsgSnap)
+    return message._replace(from_=NO_ID, to=NO_ID if anybody else message.to)
+
+
+def covered(message: Message) -> Snapshot:
+    """The snapshot that a message carries."""
+    assert message.snapshot is not None
+    return message.snapshot
 
 
 def payload(entry: Entry) -> Payload:
@@ -253,20 +268,20 @@ def knowledge(state: Running) -> Iterator[Fact]:
     if state.term:
         yield spec.begun, (state.term,)
         own = max((entry.index for entry in state.log if entry.term == state.term), default=0)
-        yield from _acknowledged(state.id, state.term, own, state.log)
+        yield from _acknowledged(state.id, state.term, own)
     tracker = state.node.raft.tracker
     for voter in (voter for voter, granted in tracker.votes if granted):
         if state.role is StateType.StateCandidate:
             yield spec.vote_granted, (voter, state.term, state.id)
         elif state.role is StateType.StatePreCandidate:
-            yield spec.pre_vote_granted, (voter, state.term + 1, state.id)
+            yield spec.pre_vote_granted, (voter, state.term, state.id)
     if state.leads:
         for member, progress in tracker.progress:
-            yield from _acknowledged(member, state.term, progress.match, state.log)
+            yield from _acknowledged(member, state.term, progress.match)
 
 
-def facts(message: Message, log: Sequence[Entry]) -> Iterator[Fact]:
-    """What a message says. An acknowledgement tells no terms of entries: they are those of this log."""
+def facts(message: Message) -> Iterator[Fact]:
+    """What a message says."""
     kind, sender, term = message.type, message.from_, message.term
     if term and (kind not in FUTURE or message.reject):
         yield spec.begun, (term,)
@@ -276,27 +291,28 @@ def facts(message: Message, log: Sequence[Entry]) -> Iterator[Fact]:
         yield spec.pre_vote_requested, (sender, term, message.index, message.log_term)
     elif kind is MessageType.MsgApp:
         yield spec.append_sent, (element(message),)
+    elif kind is MessageType.MsgSnap:
+        yield spec.snapshot_sent, (element(message),)
     elif kind is MessageType.MsgHeartbeat and message.commit:
         yield spec.heartbeat_sent, (element(message),)
-    elif message.reject:
-        return
-    elif kind is MessageType.MsgVoteResp:
-        yield spec.vote_granted, (sender, term, message.to)
+    elif kind is MessageType.MsgTimeoutNow:
+        yield spec.timeout_now_sent, (term, message.to)
+    elif not message.reject:
+        yield from _agreed(message)
+
+
+def _agreed(answer: Message) -> Iterator[Fact]:
+    kind, sender, term = answer.type, answer.from_, answer.term
+    if kind is MessageType.MsgVoteResp:
+        yield spec.vote_granted, (sender, term, answer.to)
     elif kind is MessageType.MsgPreVoteResp:
-        yield spec.pre_vote_granted, (sender, term, message.to)
-    elif kind is MessageType.MsgAppResp and log:
-        yield from _acknowledged(sender, term, message.index, log)
+        yield from ((spec.pre_vote_granted, (sender, earlier, answer.to)) for earlier in range(term + 1))
+    elif kind is MessageType.MsgAppResp:
+        yield from _acknowledged(sender, term, answer.index)
 
 
-def _acknowledged(member: int, term: int, last: int, log: Sequence[Entry]) -> Iterator[Fact]:
-    first = log[0].index or 1
-    for index in range(first, last + 1):
-        yield spec.acked, (member, term, index, term_at(log, index))
-
-
-def _reader(state: Running, message: Message) -> Sequence[Entry]:
-    """The log that an acknowledgement is about: that of the leader of its term, and while it leads only."""
-    return state.log if state.leads and state.term == message.term else ()
+def _acknowledged(member: int, term: int, last: int) -> Iterator[Fact]:
+    return ((spec.acked, (member, term, index)) for index in range(1, last + 1))
 
 
 # ---- which actions should explain a step
@@ -323,19 +339,27 @@ def _enters_term(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Prop
     last = before.log[-1]
     own = {"t": before.term, "i": last.index, "u": last.term}
     if message is None:
-        if not step.happens(CAMPAIGN):
-            return
-        if after.role is StateType.StatePreCandidate:
-            yield "pre_campaign", own | {"t2": before.term + 1}
-            yield "grant_pre_vote", own | {"t2": before.term + 1, "c": step.id, "j": last.index, "v": last.term}
-        elif after.term != before.term:
-            yield "campaign", own | {"t2": after.term}
-    elif message.type is MessageType.MsgPreVoteResp and not message.reject and after.term != before.term:
+        if step.happens(CAMPAIGN):
+            yield from _campaigns(step, own, quorums)
+    elif after.term == before.term:
+        return
+    elif message.type is MessageType.MsgPreVoteResp and not message.reject:
         yield "campaign_after_pre_vote", own | {"t2": after.term, "q": _quorum(_votes(step), quorums)}
-    elif message.type is MessageType.MsgTimeoutNow and after.term != before.term:
-        yield "campaign", own | {"t2": after.term}
-    elif after.term != before.term:
-        yield "update_term", {"t": before.term, "t2": after.term}
+    else:
+        if before.term < message.term:
+            yield "update_term", {"t": before.term, "t2": message.term}
+        if message.type is MessageType.MsgTimeoutNow and message.term < after.term:
+            yield "receive_timeout_now", own | {"t": message.term, "t2": after.term}
+
+
+def _campaigns(step: Step, own: dict[str, Any], quorums: Sequence[frozenset[int]]) -> Iterator[Proposal]:
+    term, entered = step.before.term, step.after.term
+    if step.after.role is StateType.StatePreCandidate or (step.before.pre_vote and entered != term):
+        yield "pre_campaign", own | {"t2": term + 1}
+        yield "grant_pre_vote", own | {"t2": term + 1, "c": step.id, "j": own["i"], "v": own["u"]}
+    if entered != term:
+        name = "campaign_after_pre_vote" if step.before.pre_vote else "campaign"
+        yield name, own | {"t2": entered, "q": _quorum({step.id}, quorums)}
 
 
 def _votes(step: Step) -> set[int]:
@@ -367,21 +391,39 @@ def _is_elected(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Propo
 
 
 def _takes_entries(step: Step) -> Iterator[Proposal]:
-    before, after, message = step.before, step.after, step.message
+    after, message = step.after, step.message
     if after.leads:
-        log = after.log
-        for last, new in pairwise(log):
-            if new.index > before.log[-1].index:
-                yield "propose", {"t": after.term, "i": last.index, "u": last.term, "j": new.index, "v": payload(new)}
-        for index in range(_own_match(before, after.term) + 1, _own_match(after, after.term) + 1):
-            yield "acknowledge_own", {"t": after.term, "i": index, "u": term_at(log, index)}
+        yield from _proposes(step)
     elif message is not None and message.type is MessageType.MsgApp and _is_accepted(step, message):
-        missing = [each.index for each in message.entries if term_at(before.log, each.index) != each.term]
-        if not missing:
-            yield "receive_known_append", {"m": element(message)}
-        elif message.index >= before.commit:
-            yield "receive_new_append", {"m": element(message), "i": missing[0]}
-        # else what is committed is acknowledged once more, without a look at the message
+        yield _takes_append(step.before, message)
+    elif message is not None and message.type is MessageType.MsgSnap and _is_accepted(step, message):
+        yield _takes_snapshot(step, message)
+
+
+def _proposes(step: Step) -> Iterator[Proposal]:
+    before, after = step.before, step.after
+    for last, new in pairwise(after.log):
+        if new.index > before.log[-1].index:
+            yield "propose", {"t": after.term, "i": last.index, "u": last.term, "j": new.index, "v": payload(new)}
+    if (match := _own_match(after, after.term)) > _own_match(before, after.term):
+        yield "acknowledge_own", {"t": after.term, "i": match}
+
+
+def _takes_append(before: Running, message: Message) -> Proposal:
+    missing = [each.index for each in message.entries if term_at(before.log, each.index) != each.term]
+    if message.index < before.commit:
+        return "acknowledge_committed", {"m": element(message), "i": before.commit}
+    if not missing:
+        return "receive_known_append", {"m": element(message)}
+    return "receive_new_append", {"m": element(message), "i": missing[0]}
+
+
+def _takes_snapshot(step: Step, message: Message) -> Proposal:
+    snapshot = covered(message)
+    if step.after.commit == step.before.commit:
+        return "receive_old_snapshot", {"m": element(message), "i": step.before.commit}
+    known = term_at(step.before.log, snapshot.index) == snapshot.term
+    return "receive_known_snapshot" if known else "receive_new_snapshot", {"m": element(message)}
 
 
 def _own_match(state: Running, term: int) -> int:
@@ -398,9 +440,10 @@ def _is_accepted(step: Step, message: Message) -> bool:
 
 def _commits(step: Step, quorums: Sequence[frozenset[int]]) -> Iterator[Proposal]:
     after, message, commit = step.after, step.message, step.after.commit
-    if step.happens(RESTART):
-        if commit != step.before.commit:
-            yield "restart", {"i": commit}
+    if step.happens(COMPACT):
+        yield "compact", {"i": after.log[0].index}
+    elif step.happens(RESTART):
+        yield "restart", {"i": commit}
     elif commit <= step.before.commit:
         return
     elif after.leads:
@@ -419,6 +462,10 @@ def _sends(step: Step) -> Iterator[Proposal]:
             yield "send_append", {"t": message.term, "m": message, "u": last}
         elif message.type is MessageType.MsgHeartbeat and message.commit:
             yield "send_heartbeat", {"t": message.term, "m": message}
+        elif message.type is MessageType.MsgSnap:
+            yield "send_snapshot", {"t": message.term, "m": message}
+        elif message.type is MessageType.MsgTimeoutNow:
+            yield "send_timeout_now", {"t": message.term, "c": message.to}
 
 
 RAFT = Binding(spec.raft, leaves_out, read)

@@ -10,14 +10,17 @@ from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.binding import Binding
+from kubeproof.conformance.refinement.election import ELECTION
 from kubeproof.conformance.refinement.judge import Judge, NotAllowed
+from kubeproof.conformance.refinement.membership import MEMBERSHIP
 from kubeproof.conformance.refinement.raft import RAFT
+from kubeproof.conformance.refinement.reads import READS
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.models.logic.formulas import Symbol
 
 UNLIMITED = Limits()
 
-BINDINGS = {binding.specification.name: binding for binding in (RAFT,)}
+BINDINGS = {binding.specification.name: binding for binding in (RAFT, MEMBERSHIP, READS, ELECTION)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,51 @@ def test_a_bug_is_found_and_its_control_is_silent() -> None:
         "engine": "explore",
         "off": "holds",
         "on": "violated",
+        "refused_by": {"raft": "grant_vote.voted_for_no_other"},
     }
+
+
+LIVENESS = "nothing wrong is done, only too little"
+TOO_SHORT = (
+    "its lease is too short for the axiom `timing`, so nothing is promised; judged without it in test_election_refinement.py"
+)
+NOT_FOLLOWED = "its control has steps with a write in hand that the map does not follow; judged in test_membership_refinement.py"
+BEYOND = "no specification has both snapshots and changes of membership"
+NOT_REFUSED = {
+    "election-accepted-timing": TOO_SHORT,
+    "election-clock-rates": TOO_SHORT,
+    "election-failed-update-forgets-lease": TOO_SHORT,
+    "election-fast-path-without-fallback": LIVENESS,
+    "election-one-shot": LIVENESS,
+    "election-release-before-cancel": TOO_SHORT,
+    "election-stale-release": TOO_SHORT,
+    "raft-append-response-without-term": NOT_FOLLOWED,
+    "raft-auto-leave-only-by-proposer": LIVENESS,
+    "raft-campaign-with-pending-snapshot": BEYOND,
+    "raft-joint-conf-state-lost": BEYOND,
+    "raft-learner-refuses-votes": LIVENESS,
+    "raft-lower-term-pre-vote-ignored": LIVENESS,
+    "raft-pagination-skips-entries": "what the application makes of entries is in no specification",
+    "raft-removed-leader-leads-on": LIVENESS,
+    "raft-sent-before-written": NOT_FOLLOWED,
+    "raft-stale-leader-unanswered": LIVENESS,
+}
+"""Bugs of which no specification is asked, with the reason."""
+
+
+def test_all_other_bugs_take_steps_that_a_specification_refuses() -> None:
+    assert {id_ for id_, scenario in bugs.load_bugs().items() if not (scenario.bug and scenario.bug.refused_by)} == set(
+        NOT_REFUSED
+    )
+
+
+def test_a_bug_that_is_refused_for_another_reason_is_no_pass() -> None:
+    twice = bugs.load_bugs()[TWICE]
+    assert twice.bug is not None
+    other = msgspec.structs.replace(twice.bug, refused_by={"raft": "grant_vote.up_to_date"})
+    result = bugs.judge_scenario(TWICE, msgspec.structs.replace(twice, bug=other), Limits())
+    assert result.verdict is Verdict.VIOLATED
+    assert result.message == "on: expected steps refused by grant_vote.up_to_date of raft, seen grant_vote.voted_for_no_other"
 
 
 def planted(**changes: Any) -> Scenario:
