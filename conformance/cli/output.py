@@ -40,6 +40,8 @@ def lines_for_people(result: Result) -> list[str]:
     ]
     if result.property or result.message:
         lines.append("          " + ": ".join(printable(text) for text in (result.property, result.message) if text))
+    if guard := cast(Mapping[str, str], result.details.get("guard")):
+        lines.append(f"          no step of {guard['spec']}.{guard['action']}: its guard {guard['guard']} does not hold")
     evidence = cast(Iterable[Mapping[str, object]], result.details.get("evidence") or ())
     at = result.details.get("line")  # what happened there is the message already
     lines += [f"          {_place(item)}{printable(str(item['what']))}" for item in evidence if at is None or item["line"] != at]

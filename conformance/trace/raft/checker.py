@@ -122,7 +122,7 @@ def _become_pre_candidate(cluster: Cluster, node: Node, event: events.BecomePreC
 
 def _become_candidate(cluster: Cluster, node: Node, event: events.BecomeCandidate) -> None:
     _before_becoming(cluster, node, event)
-    elections.become_candidate(cluster, node)
+    elections.become_candidate(cluster, node, None if event.state is None else event.state.term)
     compare(cluster, node, event.state)
 
 
@@ -144,13 +144,12 @@ def _before_becoming(cluster: Cluster, node: Node, event: events.Event) -> None:
 def _replicate(cluster: Cluster, node: Node, event: events.Replicate) -> None:
     _check_announcement(cluster, node, event)
     args = event.args
-    replication.announce(node, None if args is None else args.index, None if args is None else args.payload)
+    replication.announce(cluster, node, None if args is None else args.index, None if args is None else args.payload)
 
 
 def _change_conf(cluster: Cluster, node: Node, event: events.ChangeConf) -> None:
     _check_announcement(cluster, node, event)
-    change = tuple((change.type, change.node) for change in event.args.changes)
-    replication.announce_change(cluster, node, change)
+    replication.announce_change(cluster, node, event.args)
 
 
 def _check_announcement(cluster: Cluster, node: Node, event: events.Replicate | events.ChangeConf) -> None:
@@ -210,8 +209,8 @@ def _apply(cluster: Cluster, node: Node, event: events.Apply) -> None:
     application.apply_entry(cluster, node, event.args)
 
 
-def _read_request(cluster: Cluster, _node: Node, event: events.ReadRequest) -> None:
-    application.ask_read(cluster, event.args.id)
+def _read_request(cluster: Cluster, node: Node, event: events.ReadRequest) -> None:
+    application.ask_read(cluster, node, event.args.id)
 
 
 def _read_served(cluster: Cluster, node: Node, event: events.ReadServed) -> None:

@@ -45,6 +45,16 @@ class CommittedIn(NamedTuple):
     node: str
 
 
+class AskedRead(NamedTuple):
+    """A read: who is asked, the term that it leads at that moment, and the highest index that is applied anywhere by then."""
+
+    node: str
+    leads: int | None
+    least: int
+    applied: Evidence
+    line: int
+
+
 class Cluster:
     """`line` is that of the event at hand, `assumptions` counts the facts that the source did not tell."""
 
@@ -74,10 +84,12 @@ class Cluster:
         self.peers: list[str] = []
         self.peer_count = 0
         self.memberships: dict[Log, Membership] = {}
+        # Candidate, term, and index and term of the last entry of each vote request.
+        self.vote_requests: set[tuple[str, int, int, int]] = set()
         # Highest applied index anywhere, and what it was when each read was asked for.
         self.applied = Evidence(0, "")
         self.applied_index = 0
-        self.reads: dict[str, tuple[int, Evidence, int]] = {}
+        self.reads: dict[str, AskedRead] = {}
         self.reads_answered = 0
 
     # ---- logs from before the trace
@@ -90,14 +102,24 @@ class Cluster:
         if index <= self.committed.last:
             return self.committed.at(index)
         if self.reigns or self.committed.segment not in (self.empty.segment, self._origin):
-            guard = "a node starts from a snapshot of entries that were never committed"
-            raise Violation(STATE_MACHINE_SAFETY, node, guard, "state.commit", f"at most {self.committed.last}", index)
+            reason = "a node starts from a snapshot of entries that were never committed"
+            raise Violation(STATE_MACHINE_SAFETY, node, reason, "state.commit", f"at most {self.committed.last}", index)
         if self._origin is None:
             self._origin = Segment(self.empty.segment, 1, None)
         self._origin.last = index
         self._committed_in = [CommittedIn(0, index, self.line, "before the trace")]
         self.committed = Log(self._origin, index)
         return self.committed
+
+    # ---- reads
+
+    def may_know_read_index(self, asked: AskedRead) -> bool:
+        """Whether the node has become leader since it was asked, or a leader has told it an index."""
+        leads = any(reign.leader == asked.node and reign.line > asked.line for reign in self.reigns.values())
+        return leads or any(
+            kind == "MsgReadIndexResp" and to == asked.node and line > asked.line
+            for (kind, _, to), (line, _) in self.last_sent.items()
+        )
 
     # ---- leaders
 
@@ -154,8 +176,8 @@ class Cluster:
     def _different_entries(self, node: Node, log: Log, field: str) -> Violation:
         index = min(log.last, self.committed.last)
         expected, seen = (f"entry {index} of term {each.at(index).last_term()}" for each in (self.committed, log))
-        guard = "it takes entries for committed that differ from those committed elsewhere"
-        return Violation(STATE_MACHINE_SAFETY, node.id, guard, field, expected, seen, (self.last_committed(),))
+        reason = "it takes entries for committed that differ from those committed elsewhere"
+        return Violation(STATE_MACHINE_SAFETY, node.id, reason, field, expected, seen, (self.last_committed(),))
 
 
 def _commit_evidence(by: CommittedIn) -> Evidence:

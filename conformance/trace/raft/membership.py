@@ -8,11 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubeproof.conformance.trace.raft.cluster import Cluster, Membership
+from kubeproof.conformance.trace.raft.guards import (
+    APPLIES_COMMITTED,
+    NO_UNAPPLIED_CHANGE,
+    PROPOSES_JOINT,
+    PROPOSES_LEAVE,
+    PROPOSES_SIMPLE,
+    RESTART_IS_COMMITTED,
+    Guard,
+    ProposalGuards,
+)
 from kubeproof.conformance.trace.raft.log_trie import Change
 from kubeproof.conformance.trace.raft.node import Node, Voters
 from kubeproof.conformance.trace.raft.properties import CONFIG_CHANGE, DURABLE_STATE, ONE_CHANGE_AT_A_TIME
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Violation
-from kubeproof.conformance.trace.raft_events import ApplyConfChange
+from kubeproof.conformance.trace.raft_events import ApplyConfChange, ChangeConfArgs
 
 # Changes whose effect no event has shown for certain multiply what a membership may be.
 _MOST_POSSIBLE_MEMBERSHIPS = 1 << 10
@@ -108,12 +118,14 @@ def _outgoing_after(voters: Voters, outgoing: Voters) -> tuple[Voters, ...]:
 def _unexpected(node: Node, voters: Voters, changes: list[tuple[int, Change]]) -> Violation:
     if changes:
         index, change = changes[0]
-        guard = f"it applies another change than the next committed one, entry {index}"
-        return Violation(CONFIG_CHANGE, node.id, guard, "args.voters", shown(_changed(node.voters, change)), shown(voters))
+        reason = f"it applies another change than the next committed one, entry {index}"
+        return Violation(CONFIG_CHANGE, node.id, reason, "args.voters", shown(_changed(node.voters, change)), shown(voters))
     later = node.log.changes_after(node.applied_changes[0])
     where = f"the next one is entry {later[0][0]}, beyond commit index {node.commit}" if later else "its log has no further one"
-    guard = f"it applies a membership change that no committed entry gives ({where})"
-    return Violation(CONFIG_CHANGE, node.id, guard, "args.voters", f"no change of {shown(node.voters)}", shown(voters))
+    reason = f"it applies a membership change that no committed entry gives ({where})"
+    expected, seen = f"no change of {shown(node.voters)}", shown(voters)
+    guard = APPLIES_COMMITTED if later and same(voters, _changed(node.voters, later[0][1])) else None
+    return Violation(CONFIG_CHANGE, node.id, reason, "args.voters", expected, seen, guard=guard)
 
 
 def settle_outgoing(cluster: Cluster, node: Node, outgoing: Voters) -> None:
@@ -122,8 +134,8 @@ def settle_outgoing(cluster: Cluster, node: Node, outgoing: Voters) -> None:
     places = tuple(dict.fromkeys(place for place, option in options if same(outgoing, option)))
     if not places:
         expected = " or ".join(shown(node.voters, option) for option in dict.fromkeys(option for _, option in options))
-        guard = "it is in a joint configuration that no committed change gives"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters_outgoing", expected, shown(node.voters, outgoing))
+        reason = "it is in a joint configuration that no committed change gives"
+        raise Violation(CONFIG_CHANGE, node.id, reason, "state.voters_outgoing", expected, shown(node.voters, outgoing))
     node.outgoing, node.applied_changes = outgoing, places
     if len(node.applied_changes) == 1 and node.applied_changes[0] > len(cluster.peers):
         _require_agreement(cluster, node)
@@ -134,8 +146,8 @@ def _require_agreement(cluster: Cluster, node: Node) -> None:
     own = _membership(node.voters, node.outgoing)
     known = cluster.memberships.setdefault(entry, own)
     if known != own:
-        guard = f"the change at index {entry.last} has another effect than elsewhere"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", shown(*known), shown(*own))
+        reason = f"the change at index {entry.last} has another effect than elsewhere"
+        raise Violation(CONFIG_CHANGE, node.id, reason, "state.voters", shown(*known), shown(*own))
 
 
 def _membership(voters: Voters, outgoing: Voters) -> Membership:
@@ -203,8 +215,8 @@ def begin_bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> Non
         return
     length = event.state.last_index
     if length != (cluster.peer_count or length):
-        guard = "it starts with another list of peers than the others"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.last_index", cluster.peer_count, length)
+        reason = "it starts with another list of peers than the others"
+        raise Violation(CONFIG_CHANGE, node.id, reason, "state.last_index", cluster.peer_count, length)
     if length > _MOST_PEERS:
         raise CannotBeJudged(f"state.last_index: expected a bootstrap of at most {_MOST_PEERS} peers, got {length}")
     node.peers_to_add = cluster.peer_count = length
@@ -221,8 +233,8 @@ def bootstrap(cluster: Cluster, node: Node, event: ApplyConfChange) -> None:
     added = [voter for voter in voters if voter not in node.voters]
     expected = cluster.peers[at : at + 1] if at < len(cluster.peers) else added[:1]
     if added != expected or len(voters) != at + 1:
-        guard = "it starts with another list of peers than the others"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", shown((*node.voters, *expected)), shown(voters))
+        reason = "it starts with another list of peers than the others"
+        raise Violation(CONFIG_CHANGE, node.id, reason, "args.voters", shown((*node.voters, *expected)), shown(voters))
     if at == len(cluster.peers):
         cluster.peers += added
     entry = node.log.at(at + 1)
@@ -258,8 +270,9 @@ def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> 
         fitting += [(place, ()) for place in places if 0 < place < len(cluster.peers)]
     if not fitting:
         expected = " or ".join(shown(*each) for _, each in possible)
-        guard = "it starts with a membership that no committed change gives"
-        raise Violation(CONFIG_CHANGE, node.id, guard, "args.voters", expected, shown(voters))
+        reason = "it starts with a membership that no committed change gives"
+        guard = RESTART_IS_COMMITTED if node.starting and node.storage.begun else None
+        raise Violation(CONFIG_CHANGE, node.id, reason, "args.voters", expected, shown(voters), guard=guard)
     return fitting
 
 
@@ -269,28 +282,35 @@ def _stored(cluster: Cluster, node: Node, voters: Voters, places: list[int]) -> 
 def require_may_campaign(node: Node) -> None:
     """A node campaigns as a voter, and not before it has applied all membership changes that it knows to be committed."""
     if node.starting:
-        guard = "it campaigns before it has loaded what it stored"
+        reason = "it campaigns before it has loaded what it stored"
         expected = "become_follower with the stored term, vote and commit index"
-        raise Violation(DURABLE_STATE, node.id, guard, "action", expected, "a campaign")
+        raise Violation(DURABLE_STATE, node.id, reason, "action", expected, "a campaign")
     if node.id not in node.voters and node.id not in node.outgoing:
-        guard = "it campaigns without being a voter"
+        reason = "it campaigns without being a voter"
         raise Violation(
-            CONFIG_CHANGE, node.id, guard, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing)
+            CONFIG_CHANGE, node.id, reason, "state.voters", f"node {node.id} among them", shown(node.voters, node.outgoing)
         )
     last = node.log.at(node.commit).last_certain_change()
     if last > max(node.applied_changes):
-        guard = "it campaigns with a committed membership change that it has not applied"
+        reason = "it campaigns with a committed membership change that it has not applied"
         expected = f"entry {last} applied"
-        raise Violation(
-            CONFIG_CHANGE, node.id, guard, "state.voters", expected, f"the membership of entry {max(node.applied_changes)}"
-        )
+        seen = f"the membership of entry {max(node.applied_changes)}"
+        raise Violation(CONFIG_CHANGE, node.id, reason, "state.voters", expected, seen, guard=NO_UNAPPLIED_CHANGE)
 
 
-def require_one_at_a_time(cluster: Cluster, node: Node) -> None:
+def proposed(change: ChangeConfArgs) -> ProposalGuards:
+    """Which of the proposals it is (etcd confchange.go, EnterJoint and LeaveJoint)."""
+    if len(change.changes) > 1 or change.transition not in (None, "ConfChangeTransitionAuto"):
+        return PROPOSES_JOINT
+    return PROPOSES_SIMPLE if change.changes else PROPOSES_LEAVE
+
+
+def require_one_at_a_time(cluster: Cluster, node: Node, guard: Guard) -> None:
     """A leader takes a change when all in its log are applied. Applications may switch that off, which traces do not tell."""
     if not cluster.changes_one_at_a_time or not node.applied_changes:
         return
     last = node.log.last_change()
     if last > max(node.applied_changes):
-        guard = "it takes a membership change while another one is not applied"
-        raise Violation(ONE_CHANGE_AT_A_TIME, node.id, guard, "args.changes", f"entry {last} applied first", "a further change")
+        reason = "it takes a membership change while another one is not applied"
+        expected, seen = f"entry {last} applied first", "a further change"
+        raise Violation(ONE_CHANGE_AT_A_TIME, node.id, reason, "args.changes", expected, seen, guard=guard)

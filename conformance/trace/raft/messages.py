@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from kubeproof.conformance.trace.raft import elections, replication
 from kubeproof.conformance.trace.raft.cluster import Cluster
+from kubeproof.conformance.trace.raft.guards import IN_OWN_TERM, IS_ADDRESSED, VOTE_REQUESTED, WAS_SENT, WAS_WRITTEN, Guard
 from kubeproof.conformance.trace.raft.node import Node
 from kubeproof.conformance.trace.raft.properties import DURABLE_STATE, LEADER_ONLY, MESSAGE_ORIGIN, MONOTONE_TERM
 from kubeproof.conformance.trace.raft.sent_messages import fingerprint
@@ -40,7 +41,9 @@ def send(cluster: Cluster, node: Node, message: Message) -> None:
         raise Violation(MESSAGE_ORIGIN, node.id, "it sends in another node's name", "message.from", node.id, message.from_)
     if message.term != node.term and kind in _OF_OWN_TERM:
         broken = LEADER_ONLY if kind in _FROM_LEADER else MONOTONE_TERM
-        raise Violation(broken, node.id, "it sends in another term than its own", "message.term", node.term, message.term)
+        reason = "it sends in another term than its own"
+        guard = None if message.reject else IN_OWN_TERM.get(kind)
+        raise Violation(broken, node.id, reason, "message.term", node.term, message.term, guard=guard)
     rule = _ON_SEND.get(kind)
     if rule is not None:
         rule(cluster, node, message)
@@ -58,13 +61,13 @@ def receive(cluster: Cluster, node: Node, message: Message) -> None:
     if kind not in _EXCHANGED:
         return
     if message.to != node.id:
-        guard = "it receives a message that is addressed to another node"
-        raise Violation(MESSAGE_ORIGIN, node.id, guard, "message.to", node.id, message.to)
+        reason = "it receives a message that is addressed to another node"
+        raise Violation(MESSAGE_ORIGIN, node.id, reason, "message.to", node.id, message.to, guard=IS_ADDRESSED.get(kind))
     ready = cluster.sent.get(fingerprint(message))
     if ready is None and not replication.is_newer_snapshot(cluster, message):
         raise _never_sent(cluster, node, message)
     if ready is not None and kind in _PROMISES:
-        _confirm(cluster, message.from_, ready)
+        _confirm(cluster, message, ready)
         if kind == "MsgVoteResp":
             elections.receive_vote(cluster, node, message)
         elif kind == "MsgAppResp":
@@ -76,31 +79,40 @@ def receive(cluster: Cluster, node: Node, message: Message) -> None:
             node.pending = message
 
 
-def _confirm(cluster: Cluster, sender: str, ready: int) -> None:
+def _confirm(cluster: Cluster, answer: Message, ready: int) -> None:
     """An answer proves that what was handed out with it is stored."""
-    node = cluster.nodes[sender]
+    node = cluster.nodes[answer.from_]
     restart = node.storage.confirm(ready, cluster.line)
-    for other in cluster.alternatives.get(sender, ()):
+    for other in cluster.alternatives.get(node.id, ()):
         other.storage.confirm(ready, cluster.line)
     if restart is not None:
-        raise _promise_broken(node, restart)
+        raise _promise_broken(node, restart, None if answer.reject else WAS_WRITTEN.get(answer.type))
 
 
-def _promise_broken(node: Node, restart: Restart) -> Violation:
-    guard = f"an answer of node {node.id} arrives from before a restart that shows that it was not stored"
+def _promise_broken(node: Node, restart: Restart, guard: Guard | None) -> Violation:
+    reason = f"an answer of node {node.id} arrives from before a restart that shows that it was not stored"
     evidence = (Evidence(restart.line, f"node {node.id} has restarted without it"),)
-    return Violation(DURABLE_STATE, node.id, guard, "message", "no answer before its write", "one that a crash undid", evidence)
+    expected, seen = "no answer before its write", "one that a crash undid"
+    return Violation(DURABLE_STATE, node.id, reason, "message", expected, seen, evidence, guard)
 
 
 def _never_sent(cluster: Cluster, node: Node, message: Message) -> Violation:
-    guard = f"it receives a {message.type} from node {message.from_} that was not sent before"
+    reason, guard = f"it receives a {message.type} from node {message.from_} that was not sent before", _unsent(cluster, message)
     if (last := cluster.last_sent.get((message.type, message.from_, message.to))) is None:
         expected = "nothing, none of this kind was sent"
-        return Violation(MESSAGE_ORIGIN, node.id, guard, "message", expected, _fields(message))
+        return Violation(MESSAGE_ORIGIN, node.id, reason, "message", expected, _fields(message), guard=guard)
     line, sent = last
     expected = f"a message that was sent; the last was {_fields(sent)}"
     evidence = (Evidence(line, f"node {message.from_} sends {_fields(sent)} to node {message.to}"),)
-    return Violation(MESSAGE_ORIGIN, node.id, guard, "message", expected, _fields(message), evidence)
+    return Violation(MESSAGE_ORIGIN, node.id, reason, "message", expected, _fields(message), evidence, guard)
+
+
+def _unsent(cluster: Cluster, message: Message) -> Guard | None:
+    """A vote request was sent if the candidate has asked anyone like that; other messages are what their receiver gets."""
+    if message.type != "MsgVote":
+        return WAS_SENT.get(message.type)
+    requested = (message.from_, message.term, message.index, message.log_term) in cluster.vote_requests
+    return None if requested else VOTE_REQUESTED
 
 
 def _fields(message: Message) -> str:

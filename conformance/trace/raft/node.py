@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Container
 from copy import copy
 
+from kubeproof.conformance.trace.raft.guards import Guard, QuorumGuards
 from kubeproof.conformance.trace.raft.log_trie import Change, Log
 from kubeproof.conformance.trace.raft.stable_storage import StableStorage
 from kubeproof.conformance.trace.raft.violation import Evidence
@@ -113,9 +114,11 @@ class Node:
         """Where the node's present vote was cast."""
         return Evidence(self.vote_line, f"node {self.id} votes for {self.vote} in term {self.term}") if self.vote_line else None
 
-    def quorum(self, members: Container[str]) -> bool:
-        """Whether the members are a majority of both halves of the configuration in force."""
-        return _majority(self.voters, members) and _majority(self.outgoing, members)
+    def lacks(self, members: Container[str], guards: QuorumGuards) -> Guard | None:
+        """What keeps the members from being a quorum: they must be a majority of both halves of the configuration in force."""
+        if not _majority(self.voters, members):
+            return guards.incoming if self.outgoing else guards.simple
+        return None if _majority(self.outgoing, members) else guards.outgoing
 
 
 def _majority(voters: Voters, members: Container[str]) -> bool:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from kubeproof.conformance.trace.raft import membership, replication
 from kubeproof.conformance.trace.raft.cluster import Cluster
+from kubeproof.conformance.trace.raft.guards import (
+    COMMIT_ADVANCES,
+    LEADER_COMMIT_ADVANCES,
+    NEWER_TERM,
+    NEXT_INDEX,
+    VOTED_FOR_NO_OTHER,
+    Guard,
+)
 from kubeproof.conformance.trace.raft.node import Node
 from kubeproof.conformance.trace.raft.properties import (
     COMMIT_QUORUM,
@@ -14,6 +22,7 @@ from kubeproof.conformance.trace.raft.properties import (
     MONOTONE_COMMIT,
     MONOTONE_TERM,
     ONE_VOTE_PER_TERM,
+    Property,
 )
 from kubeproof.conformance.trace.raft.violation import CannotBeJudged, Violation
 from kubeproof.conformance.trace.raft_events import Event, Send, State
@@ -73,38 +82,52 @@ def _explain(cluster: Cluster, node: Node, state: State) -> None:
     if None in (state.term, state.vote, state.commit, state.role, state.last_index, state.voters, state.voters_outgoing):
         cluster.assumptions += 1
     if state.term not in (None, node.term):
-        guard = "its term is not what the events before give"
-        raise Violation(MONOTONE_TERM, node.id, guard, "state.term", node.term, state.term)
+        reason = "its term is not what the events before give"
+        guard = NEWER_TERM if state.term is not None and state.term < node.term else None
+        raise Violation(MONOTONE_TERM, node.id, reason, "state.term", node.term, state.term, guard=guard)
     if state.vote not in (None, node.vote):
-        guard = f"its vote in term {node.term} is not the one it cast"
+        reason = f"its vote in term {node.term} is not the one it cast"
         expected, seen = node.vote or "none", state.vote or "none"
-        raise Violation(ONE_VOTE_PER_TERM, node.id, guard, "state.vote", expected, seen, (node.last_vote(),))
-    if state.last_index not in (None, node.log.last):
-        broken = LEADER_APPEND_ONLY if node.role == "StateLeader" else LOG_MATCHING
-        guard = "its log is not what the events before give"
-        raise Violation(broken, node.id, guard, "state.last_index", node.log.last, state.last_index)
+        guard = VOTED_FOR_NO_OTHER if node.vote and state.vote else None
+        raise Violation(ONE_VOTE_PER_TERM, node.id, reason, "state.vote", expected, seen, (node.last_vote(),), guard)
+    if state.last_index is not None and state.last_index != node.log.last:
+        broken, guard = _broken_by_log(cluster, node, state.last_index)
+        reason = "its log is not what the events before give"
+        raise Violation(broken, node.id, reason, "state.last_index", node.log.last, state.last_index, guard=guard)
     if state.commit is not None and state.commit != node.commit:
-        broken = MONOTONE_COMMIT if state.commit < node.commit else COMMIT_QUORUM
-        guard = "its commit index is not what the events before give"
-        raise Violation(broken, node.id, guard, "state.commit", node.commit, state.commit)
+        broken, guard = _broken_by_commit(node, state.commit)
+        reason = "its commit index is not what the events before give"
+        raise Violation(broken, node.id, reason, "state.commit", node.commit, state.commit, guard=guard)
     compare_configuration(cluster, node, state)
     if state.role not in (None, node.role):
         if state.role != "StatePreCandidate" or node.role == "StateLeader":
-            guard = "its role is not what the events before give"
-            raise Violation(LEADER_ONLY, node.id, guard, "state.role", node.role, state.role)
+            reason = "its role is not what the events before give"
+            raise Violation(LEADER_ONLY, node.id, reason, "state.role", node.role, state.role)
         cluster.assumptions += 1  # the way there is silent in some traces
         node.role = "StatePreCandidate"
+
+
+def _broken_by_log(cluster: Cluster, node: Node, last: int) -> tuple[Property, Guard | None]:
+    if node.role == "StateLeader":
+        return LEADER_APPEND_ONLY, NEXT_INDEX if last < node.log.last else None
+    return LOG_MATCHING, replication.broken_by_log(cluster, node, last)
+
+
+def _broken_by_commit(node: Node, commit: int) -> tuple[Property, Guard | None]:
+    if commit < node.commit:
+        return MONOTONE_COMMIT, LEADER_COMMIT_ADVANCES if node.role == "StateLeader" else COMMIT_ADVANCES
+    return COMMIT_QUORUM, replication.broken_by_commit(node, commit)
 
 
 def compare_configuration(cluster: Cluster, node: Node, state: State | None) -> None:
     """The configuration, and after a change what its outgoing half has become: some events are judged by it."""
     if state is None:
         return
-    guard = "its configuration is not what the changes that it applied give"
+    reason = "its configuration is not what the changes that it applied give"
     if state.voters is not None and state.voters != node.voters:
         if not membership.same(state.voters, node.voters):
             expected, seen = membership.shown(node.voters), membership.shown(state.voters)
-            raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters", expected, seen)
+            raise Violation(CONFIG_CHANGE, node.id, reason, "state.voters", expected, seen)
         node.voters = state.voters
     outgoing = state.voters_outgoing
     if outgoing is None:
@@ -113,4 +136,4 @@ def compare_configuration(cluster: Cluster, node: Node, state: State | None) -> 
         membership.settle_outgoing(cluster, node, outgoing)
     elif not membership.same(outgoing, node.outgoing):
         expected, seen = membership.shown(node.voters, node.outgoing), membership.shown(node.voters, outgoing)
-        raise Violation(CONFIG_CHANGE, node.id, guard, "state.voters_outgoing", expected, seen)
+        raise Violation(CONFIG_CHANGE, node.id, reason, "state.voters_outgoing", expected, seen)

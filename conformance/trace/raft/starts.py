@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kubeproof.conformance.trace.raft.cluster import Cluster
+from kubeproof.conformance.trace.raft.guards import RESTARTS_BEHIND_SNAPSHOT, RESTARTS_WITHIN_LOG
 from kubeproof.conformance.trace.raft.node import Node
 from kubeproof.conformance.trace.raft.properties import DURABLE_STATE
 from kubeproof.conformance.trace.raft.shown_state import compare, told
@@ -56,9 +57,10 @@ def load_stored_state(cluster: Cluster, node: Node, state: State | None) -> None
     if not possible:
         raise _lost(node, "state.term/vote", f"term {term}, vote {vote or 'none'}")
     if not node.commit <= commit <= node.log.last:
-        guard = "after a start its commit index is beyond its log or before its snapshot"
+        reason = "after a start its commit index is beyond its log or before its snapshot"
         expected = f"{node.commit} to {node.log.last}"
-        raise Violation(DURABLE_STATE, node.id, guard, "state.commit", expected, f"commit index {commit}")
+        guard = RESTARTS_WITHIN_LOG if commit > node.log.last else RESTARTS_BEHIND_SNAPSHOT
+        raise Violation(DURABLE_STATE, node.id, reason, "state.commit", expected, f"commit index {commit}", guard=guard)
     if vote is None:
         vote = possible[0][1].written.vote
     _go_on_as(cluster, node, possible, term, vote, commit)
@@ -99,7 +101,7 @@ def _lost(node: Node, field: str, seen: object) -> Violation:
     stored = node.storage.stored()
     last = f"{stored.log.last_term()}/{stored.log.last}"
     expected = f"at least term {stored.term}, vote {stored.vote or 'none'}, last entry {last}"
-    guard = "after a restart it lacks what it had stored before an answer of it was delivered"
+    reason = "after a restart it lacks what it had stored before an answer of it was delivered"
     what = f"an answer of node {node.id} is received, so what was handed out with it is stored"
     proof = Evidence(node.storage.proof, what) if node.storage.proof else None
-    return Violation(DURABLE_STATE, node.id, guard, field, expected, seen, (proof,))
+    return Violation(DURABLE_STATE, node.id, reason, field, expected, seen, (proof,))

@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from msgspec import json
@@ -198,14 +199,24 @@ def follows(event: Record) -> bool:
 
 # ---- the edits: each changes a correct trace and says on which line it shows
 
-CASES: list[tuple[str, Callable[[], Lines], Edit]] = []
+
+class Case(NamedTuple):
+    """The property and, if any is named, the guard that the edit of the trace breaks."""
+
+    broken: str
+    guard: str | None
+    base: Callable[[], Lines]
+    edit: Edit
 
 
-def breaks(broken: str, base: Callable[[], Lines]) -> Callable[[Edit], Edit]:
-    """An edit of this trace, which breaks that property."""
+CASES: list[Case] = []
+
+
+def breaks(broken: str, base: Callable[[], Lines], guard: str | None = None) -> Callable[[Edit], Edit]:
+    """An edit of this trace, which breaks that property and that guard of a specification."""
 
     def register(edit: Edit) -> Edit:
-        CASES.append((broken, base, edit))
+        CASES.append(Case(broken, guard, base, edit))
         return edit
 
     return register
@@ -222,7 +233,7 @@ def of_fault(name: str, *, on: bool = False) -> Callable[[], Lines]:
 plain, joining, snapshots = of_script(two_leaders), of_script(member_joins), of_script(member_is_far_behind, 0)
 
 
-@breaks("election_safety", plain)
+@breaks("election_safety", plain, guard="raft.become_leader.quorum_of_votes")
 def a_follower_becomes_leader_too(lines: Lines) -> int:
     at = find(lines, "BecomeLeader", "2")
     term = lines[at]["event"]["state"]["term"]
@@ -230,7 +241,7 @@ def a_follower_becomes_leader_too(lines: Lines) -> int:
     return insert(lines, ready, name="BecomeLeader", role="StateLeader")
 
 
-@breaks("election_safety", of_fault("vote_granted_twice"))
+@breaks("election_safety", of_fault("vote_granted_twice"), guard="raft.become_leader.quorum_of_votes")
 def a_losing_candidate_becomes_leader_too(lines: Lines) -> int:
     at = find(lines, "BecomeLeader", where=lambda event: bool(event["state"]["term"] > 1))
     winner, term = lines[at]["event"]["nid"], lines[at]["event"]["state"]["term"]
@@ -243,14 +254,14 @@ def a_losing_candidate_becomes_leader_too(lines: Lines) -> int:
     return insert(lines, refusal, name="BecomeLeader", role="StateLeader")
 
 
-@breaks("one_vote_per_term", of_fault("vote_granted_twice"))
+@breaks("one_vote_per_term", of_fault("vote_granted_twice"), guard="raft.grant_vote.voted_for_no_other")
 def a_second_grant(lines: Lines) -> int:
     return change_message(
         lines, find(lines, "SendRequestVoteResponse", where=lambda event: bool(event["msg"]["reject"])), reject=False
     )
 
 
-@breaks("one_vote_per_term", plain)
+@breaks("one_vote_per_term", plain, guard="raft.grant_vote.voted_for_no_other")
 def the_recorded_vote_changes(lines: Lines) -> int:
     return change_state(lines, find(lines, "Ready", "3", where=lambda event: bool(event["state"]["vote"] == "2")), vote="1")
 
@@ -260,12 +271,12 @@ def the_recorded_vote_vanishes(lines: Lines) -> int:
     return change_state(lines, find_last(lines, "ReceiveAppendEntriesRequest", "3"), vote="0")
 
 
-@breaks("one_vote_per_term", plain)
+@breaks("one_vote_per_term", plain, guard="raft.grant_vote.voted_for_no_other")
 def a_candidate_votes_for_another(lines: Lines) -> int:
     return change_state(lines, find(lines, "BecomeCandidate", "2"), vote="1")
 
 
-@breaks("election_quorum", plain)
+@breaks("election_quorum", plain, guard="raft.become_leader.quorum_of_votes")
 def no_vote_arrives(lines: Lines) -> int:
     leader = find(lines, "BecomeLeader", "2")
     received = [
@@ -277,7 +288,7 @@ def no_vote_arrives(lines: Lines) -> int:
     return leader
 
 
-@breaks("election_quorum", of_script(five_vote))
+@breaks("election_quorum", of_script(five_vote), guard="raft.become_leader.quorum_of_votes")
 def one_vote_arrives_twice(lines: Lines) -> int:
     leader = find(lines, "BecomeLeader", "1")
     votes = [
@@ -290,7 +301,7 @@ def one_vote_arrives_twice(lines: Lines) -> int:
     return leader + 1
 
 
-@breaks("election_quorum", of_script(vote_comes_late))
+@breaks("election_quorum", of_script(vote_comes_late), guard="raft.become_leader.quorum_of_votes")
 def a_vote_of_the_term_before_counts(lines: Lines) -> int:
     campaign = find_last(lines, "BecomeCandidate", "1")
     late = find(lines, "ReceiveRequestVoteResponse", "1", campaign, lambda event: bool(event["msg"]["from"] == "2"))
@@ -298,7 +309,7 @@ def a_vote_of_the_term_before_counts(lines: Lines) -> int:
     return insert(lines, find_next(lines, "1", late), name="BecomeLeader", role="StateLeader")
 
 
-@breaks("election_quorum", plain)
+@breaks("election_quorum", plain, guard="membership.become_leader.is_candidate")
 def a_follower_of_a_new_term_leads_it(lines: Lines) -> int:
     ready = find_last(lines, "Ready", "1")
     term = lines[ready]["event"]["state"]["term"] + 1
@@ -307,7 +318,7 @@ def a_follower_of_a_new_term_leads_it(lines: Lines) -> int:
     return insert(lines, ready + 1, name="BecomeLeader", role="StateLeader", state=state)
 
 
-@breaks("vote_up_to_date", of_fault("vote_for_shorter_log"))
+@breaks("vote_up_to_date", of_fault("vote_for_shorter_log"), guard="raft.grant_vote.up_to_date")
 def a_vote_for_a_log_that_is_behind(lines: Lines) -> int:
     at = find(
         lines,
@@ -317,26 +328,26 @@ def a_vote_for_a_log_that_is_behind(lines: Lines) -> int:
     return change_message(lines, at, reject=False)
 
 
-@breaks("vote_up_to_date", plain)
+@breaks("vote_up_to_date", plain, guard="membership.request_votes.own_last")
 def a_candidate_boasts_of_an_entry(lines: Lines) -> int:
     at = find(lines, "SendRequestVoteRequest", "2")
     return change_message(lines, at, index=lines[at]["event"]["msg"]["index"] + 1)
 
 
-@breaks("vote_up_to_date", plain)
+@breaks("vote_up_to_date", plain, guard="membership.request_votes.own_last")
 def a_candidate_boasts_of_a_term(lines: Lines) -> int:
     at = find(lines, "SendRequestVoteRequest", "2")
     return change_message(lines, at, logTerm=lines[at]["event"]["msg"]["logTerm"] + 1)
 
 
-@breaks("monotone_term", plain)
+@breaks("monotone_term", plain, guard="raft.update_term.newer_term")
 def a_follower_of_an_older_term(lines: Lines) -> int:
     ready = find_last(lines, "Ready", "1")
     state = lines[ready]["event"]["state"]
     return insert(lines, ready, name="BecomeFollower", state={**state, "term": state["term"] - 1, "vote": "0"})
 
 
-@breaks("monotone_term", plain)
+@breaks("monotone_term", plain, guard="raft.update_term.newer_term")
 def the_term_goes_down(lines: Lines) -> int:
     at = find_last(lines, "Ready", "2")
     return change_state(lines, at, term=lines[at]["event"]["state"]["term"] - 1)
@@ -360,13 +371,13 @@ def an_answer_of_an_older_term(lines: Lines) -> int:
     return change_message(lines, at, term=lines[at]["event"]["msg"]["term"] - 1)
 
 
-@breaks("monotone_commit", plain)
+@breaks("monotone_commit", plain, guard="raft.learn_commit.advances")
 def the_commit_index_goes_back(lines: Lines) -> int:
     at = find_last(lines, "Ready", "1", follows)
     return change_state(lines, at, commit=lines[at]["event"]["state"]["commit"] - 1)
 
 
-@breaks("monotone_commit", plain)
+@breaks("monotone_commit", plain, guard="raft.advance_commit.advances")
 def the_leader_s_commit_index_goes_back(lines: Lines) -> int:
     at = find_last(lines, "Commit", "2")
     return change_state(lines, at, commit=lines[at]["event"]["state"]["commit"] - 1)
@@ -376,19 +387,19 @@ def behind(event: Record) -> bool:
     return bool(event["state"]["commit"] < event["log"])
 
 
-@breaks("commit_quorum", plain)
+@breaks("commit_quorum", plain, guard="raft.advance_commit.quorum_of_acks")
 def a_commit_without_quorum(lines: Lines) -> int:
     at = find(lines, "Commit", "1", find(lines, "Replicate", "1"), behind)
     return change_state(lines, at, commit=lines[at]["event"]["log"])
 
 
-@breaks("commit_quorum", plain)
+@breaks("commit_quorum", plain, guard="membership.advance_commit.has_entry")
 def a_commit_beyond_the_log(lines: Lines) -> int:
     at = find_last(lines, "Commit", "2")
     return change_state(lines, at, commit=lines[at]["event"]["log"] + 1)
 
 
-@breaks("commit_quorum", of_fault("commit_older_term_by_counting"))
+@breaks("commit_quorum", of_fault("commit_older_term_by_counting"), guard="raft.advance_commit.entry_of_own_term")
 def a_commit_of_an_older_term_by_counting(lines: Lines) -> int:
     faulty = of_fault("commit_older_term_by_counting", on=True)()
     at = next(at for at, (line, other) in enumerate(zip(lines, faulty, strict=False)) if line != other)
@@ -396,19 +407,19 @@ def a_commit_of_an_older_term_by_counting(lines: Lines) -> int:
     return change_state(lines, at, commit=faulty[at]["event"]["state"]["commit"])
 
 
-@breaks("commit_quorum", plain)
+@breaks("commit_quorum", plain, guard="raft.send_heartbeat.commit")
 def a_heartbeat_commits_more_than_is_committed(lines: Lines) -> int:
     at = find(lines, "SendAppendEntriesRequest", "2", where=of_type("MsgHeartbeat"))
     return change_message(lines, at, commit=lines[at]["event"]["state"]["commit"] + 1)
 
 
-@breaks("commit_quorum", plain)
+@breaks("commit_quorum", plain, guard="raft.send_append.commit")
 def an_append_commits_more_than_is_committed(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesRequest", "2", of_type("MsgApp"))
     return change_message(lines, at, commit=lines[at]["event"]["state"]["commit"] + 1)
 
 
-@breaks("commit_quorum", plain)
+@breaks("commit_quorum", plain, guard="raft.learn_commit.leader_committed")
 def a_follower_commits_more_than_it_was_told(lines: Lines) -> int:
     at = find(lines, "Ready", "3", find(lines, "Replicate", "1"), behind)
     return change_state(lines, at, commit=lines[at]["event"]["state"]["commit"] + 1)
@@ -420,7 +431,7 @@ def a_leader_commits_in_passing(lines: Lines) -> int:
     return change_state(lines, at, commit=lines[at]["event"]["state"]["commit"] + 1)
 
 
-@breaks("log_matching", of_script(append_is_lost))
+@breaks("log_matching", of_script(append_is_lost), guard="membership.acknowledge.has_entry")
 def a_gap_is_accepted(lines: Lines) -> int:
     at = find(lines, "SendAppendEntriesResponse", "3", where=lambda event: bool(event["msg"]["reject"]))
     return change_message(lines, at, reject=False, index=lines[at]["event"]["msg"]["index"] + 1, rejectHint=0, logTerm=0)
@@ -444,20 +455,20 @@ def a_rejection_names_a_false_term(lines: Lines) -> int:
     return change_message(lines, at, logTerm=lines[at]["event"]["msg"]["logTerm"] + 1)
 
 
-@breaks("log_matching", plain)
+@breaks("log_matching", plain, guard="raft.send_append.previous")
 def a_false_previous_term(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesRequest", "2", of_type("MsgApp"))
     return change_message(lines, at, logTerm=lines[at]["event"]["msg"]["logTerm"] - 1)
 
 
-@breaks("log_matching", plain)
+@breaks("log_matching", plain, guard="raft.send_append.entries")
 def entries_that_the_leader_does_not_have(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesRequest", "2", of_type("MsgApp"))
     msg = lines[at]["event"]["msg"]
     return change_message(lines, at, entries=lines[at]["event"]["log"] - msg["index"] + 1)
 
 
-@breaks("log_matching", plain)
+@breaks("log_matching", plain, guard="membership.acknowledge.has_entry")
 def an_acknowledgement_beyond_the_log(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesResponse", "3", of_type("MsgAppResp"))
     return change_message(lines, at, index=lines[at]["event"]["log"] + 1)
@@ -482,7 +493,7 @@ def an_announced_entry_is_not_there(lines: Lines) -> int:
     return change(lines, at, log=lines[announced]["event"]["log"])
 
 
-@breaks("leader_append_only", plain)
+@breaks("leader_append_only", plain, guard="raft.propose.next_index")
 def the_leader_s_log_shrinks(lines: Lines) -> int:
     at = find_last(lines, "Ready", "2", leads)
     return change(lines, at, log=lines[at]["event"]["log"] - 1)
@@ -517,38 +528,38 @@ def follower_sends(lines: Lines, type_: str, **fields: object) -> int:
     return insert(lines, ready, name="SendAppendEntriesRequest", msg=message(type_, term, **fields))
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="raft.send_heartbeat.is_leader")
 def a_follower_sends_a_heartbeat(lines: Lines) -> int:
     return follower_sends(lines, "MsgHeartbeat")
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="raft.send_append.is_leader")
 def a_follower_sends_an_append(lines: Lines) -> int:
     return follower_sends(lines, "MsgApp")
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="raft.send_snapshot.is_leader")
 def a_follower_sends_a_snapshot(lines: Lines) -> int:
     return follower_sends(lines, "MsgSnap", entries=3)
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="raft.propose.is_leader")
 def a_follower_takes_a_proposal(lines: Lines) -> int:
     return insert(lines, find_last(lines, "Ready", "3", follows), name="Replicate")
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="membership.propose_simple.is_leader")
 def a_follower_takes_a_membership_change(lines: Lines) -> int:
     changes = {"cc": {"changes": [{"nid": "4", "action": "AddNewServer"}]}}
     return insert(lines, find_last(lines, "Ready", "3", follows), name="ChangeConf", prop=changes)
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="membership.advance_commit.is_leader")
 def a_follower_evaluates_a_commit_index(lines: Lines) -> int:
     return insert(lines, find_last(lines, "Ready", "3", follows), name="Commit")
 
 
-@breaks("leader_only", plain)
+@breaks("leader_only", plain, guard="raft.send_append.own_term")
 def a_leader_sends_in_an_older_term(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesRequest", "2", of_type("MsgApp"))
     return change_message(lines, at, term=lines[at]["event"]["msg"]["term"] - 1)
@@ -564,7 +575,7 @@ def a_vote_request_outlives_its_term(lines: Lines) -> int:
     return 1 + find_last(lines, "BecomeLeader")
 
 
-@breaks("state_machine_safety", snapshots)
+@breaks("state_machine_safety", snapshots, guard="raft.send_snapshot.committed")
 def a_snapshot_of_entries_that_are_not_committed(lines: Lines) -> int:
     at = find(lines, "SendAppendEntriesRequest", where=of_type("MsgSnap"))
     return change_message(lines, at, entries=lines[at]["event"]["state"]["commit"] + 1)
@@ -577,7 +588,7 @@ def a_node_starts_with_entries_that_were_never_committed(lines: Lines) -> int:
     return change(lines, at, log=50)
 
 
-@breaks("message_origin", plain)
+@breaks("message_origin", plain, guard="membership.receive_append.sent")
 def an_append_arrives_before_it_is_sent(lines: Lines) -> int:
     received = find_last(lines, "ReceiveAppendEntriesRequest", "3", of_type("MsgApp"))
     line = lines[received]
@@ -597,7 +608,7 @@ def a_message_arrives_at_another_node(lines: Lines) -> int:
     return change_message(lines, find_last(lines, "ReceiveAppendEntriesRequest", "3"), to="1")
 
 
-@breaks("message_origin", plain)
+@breaks("message_origin", plain, guard="raft.grant_vote.requested")
 def a_vote_that_nobody_asked_for(lines: Lines) -> int:
     ready = find_last(lines, "Ready", "3")
     term = lines[ready]["event"]["state"]["term"] + 1
@@ -606,7 +617,9 @@ def a_vote_that_nobody_asked_for(lines: Lines) -> int:
     return insert(lines, ready + 1, name="SendRequestVoteResponse", state=state, msg=message("MsgVoteResp", term))
 
 
-def altered(name: str, type_: str, base: Callable[[], Lines], **fields: Callable[[int], object]) -> None:
+def altered(
+    name: str, type_: str, base: Callable[[], Lines], guard: str | None = None, **fields: Callable[[int], object]
+) -> None:
     """The last message of a kind arrives with one field altered."""
     for field, new in fields.items():
 
@@ -615,7 +628,7 @@ def altered(name: str, type_: str, base: Callable[[], Lines], **fields: Callable
             return change_message(lines, at, **{field: new(lines[at]["event"]["msg"][field])})
 
         edit.__name__ = f"{type_}_arrives_with_altered_{field}"
-        breaks("message_origin", base)(edit)
+        breaks("message_origin", base, guard)(edit)
 
 
 def more(number: int) -> int:
@@ -630,6 +643,7 @@ altered(
     "ReceiveAppendEntriesRequest",
     "MsgApp",
     plain,
+    guard="membership.receive_append.sent",
     term=more,
     index=more,
     logTerm=more,
@@ -637,11 +651,11 @@ altered(
     commit=more,
     rejectHint=more,
 )
-altered("ReceiveAppendEntriesRequest", "MsgHeartbeat", plain, term=more, commit=more)
-altered("ReceiveAppendEntriesRequest", "MsgSnap", snapshots, term=more, entries=more)
+altered("ReceiveAppendEntriesRequest", "MsgHeartbeat", plain, guard="raft.receive_heartbeat.sent", term=more, commit=more)
+altered("ReceiveAppendEntriesRequest", "MsgSnap", snapshots, guard="raft.receive_new_snapshot.sent", term=more, entries=more)
 altered("ReceiveAppendEntriesResponse", "MsgAppResp", plain, term=more, index=more, reject=opposite, rejectHint=more)
 altered("ReceiveAppendEntriesResponse", "MsgHeartbeatResp", plain, term=more)
-altered("ReceiveRequestVoteRequest", "MsgVote", plain, term=more, index=more, logTerm=more)
+altered("ReceiveRequestVoteRequest", "MsgVote", plain, guard="raft.grant_vote.requested", term=more, index=more, logTerm=more)
 altered("ReceiveRequestVoteResponse", "MsgVoteResp", plain, term=more, reject=opposite)
 
 
@@ -660,7 +674,7 @@ def a_change_from_nowhere(lines: Lines) -> int:
     return insert(lines, find_last(lines, "Ready", "1"), name="ApplyConfChange", prop={"cc": {"newconf": ["1", "2"]}})
 
 
-@breaks("config_change", joining)
+@breaks("config_change", joining, guard="membership.apply.committed")
 def a_change_is_applied_before_it_is_committed(lines: Lines) -> int:
     changed = find(lines, "ChangeConf", "1")
     following = find_next(lines, "1", changed)
@@ -708,7 +722,7 @@ def a_bootstrap_with_more_peers(lines: Lines) -> int:
     return change(lines, at, log=4)
 
 
-@breaks("config_change", joining)
+@breaks("config_change", joining, guard="membership.restart.applied_is_committed")
 def a_stored_membership_that_never_was(lines: Lines) -> int:
     restarted = find(lines, "InitState", "1", find(lines, "ChangeConf", "1"))
     at = find(lines, "ApplyConfChange", "1", restarted)
@@ -760,13 +774,13 @@ def a_restart_forgets_everything(lines: Lines) -> int:
     return change(lines, at, log=0)
 
 
-@breaks("durable_state", plain)
+@breaks("durable_state", plain, guard="raft.restart.not_above")
 def a_restart_commits_beyond_the_log(lines: Lines) -> int:
     at = last_start(lines, "BecomeFollower")
     return change_state(lines, at, commit=lines[at]["event"]["log"] + 1)
 
 
-@breaks("durable_state", of_script(vote_is_not_written))
+@breaks("durable_state", of_script(vote_is_not_written), guard="membership.send_vote.written")
 def a_vote_arrives_that_was_not_written(lines: Lines) -> int:
     sent = find(lines, "SendRequestVoteResponse", "3", where=lambda event: bool(event["msg"]["to"] == "2"))
     ready = find_last(lines, "Ready", "2")
@@ -775,21 +789,23 @@ def a_vote_arrives_that_was_not_written(lines: Lines) -> int:
     return change(lines, len(lines) - 1, name="ReceiveRequestVoteResponse", msg=grant)
 
 
-def case_name(case: tuple[str, Callable[[], Lines], Edit]) -> str:
-    return f"{case[0]}-{case[2].__name__}"
+def case_name(case: Case) -> str:
+    return f"{case.broken}-{case.edit.__name__}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_name)
-def test_it_is_rejected_where_it_shows(case: tuple[str, Callable[[], Lines], Edit], tmp_path: Path) -> None:
-    broken, base, edit = case
-    lines = deepcopy(base())
-    number = edit(lines)
+def test_it_is_rejected_where_it_shows(case: Case, tmp_path: Path) -> None:
+    lines = deepcopy(case.base())
+    number = case.edit(lines)
     result = check_file(write_trace(tmp_path / "trace.ndjson", lines), None, Limits())
-    assert (result.verdict, result.property, result.details["line"]) == (Verdict.VIOLATED, broken, number), result.message
+    assert (result.verdict, result.property, result.details["line"]) == (Verdict.VIOLATED, case.broken, number), result.message
+    assert result.details.get("guard") == (
+        case.guard and dict(zip(("spec", "action", "guard"), case.guard.split("."), strict=True))
+    )
 
 
 def test_every_property_that_shows_has_its_edits() -> None:
-    edited = {broken for broken, _, _ in CASES}
+    edited = {case.broken for case in CASES}
     not_told = {"one_change_at_a_time", "reads_are_linearizable", "no_panic"}
     assert edited == {each.id for each in PROPERTIES} - not_told
 
