@@ -104,13 +104,16 @@ def engine_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @cli.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-@click.option("--format", "format_", type=click.Choice(["run", "etcd-raft"]), help="Do not recognise the format by content.")
+@click.option(
+    "--format", "format_", type=click.Choice(["run", "etcd-raft", "etcd-answers"]), help="Do not recognise the format by content."
+)
 @engine_options
 def check(paths: tuple[str, ...], format_: str | None, report: Report) -> int:
     """Judge recorded runs against the specification.
 
-    PATH is a file (.gz too) or - for standard input. Formats, recognised by content: `run` (kubeproof run v1) and
-    `etcd-raft` (the NDJSON that etcd-io/raft writes when built with the tag with_tla).
+    PATH is a file (.gz too) or - for standard input. Formats, recognised by content: `run` (kubeproof run v1),
+    `etcd-raft` (the NDJSON that etcd-io/raft writes when built with the tag with_tla) and `etcd-answers` (requests to an etcd
+    server and its answers, judged against the reference store).
 
     \b
     Examples:

@@ -1,0 +1,218 @@
+"""The store: keys with all their versions since the last compaction (etcd server/storage/mvcc).
+
+A write transaction makes one main revision, whatever it writes; if it writes nothing, the revision stays. Reads are of the
+current revision or of a past one. What is in memory (index, current revision) can be made again from the backend: `Store.open`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+from kubeproof.impl.store import compaction
+from kubeproof.impl.store.backend import FINISHED_COMPACT, SCHEDULED_COMPACT, Backend
+from kubeproof.impl.store.errors import ErrCompacted, ErrFutureRev, StorePanic
+from kubeproof.impl.store.faults import NO_FAULTS, Faults
+from kubeproof.impl.store.lessor import NO_LEASE, Lessor
+from kubeproof.impl.store.records import Event, EventType, KeyValue, Revision
+from kubeproof.impl.store.tree_index import TreeIndex
+
+FIRST_REVISION = 1
+"""The current revision of an empty store."""
+NEVER_COMPACTED = -1
+
+
+class RangeResult(NamedTuple):
+    """`total` is the number of keys in the range, also where the limit left some out; `revision` is the current one."""
+
+    kvs: list[KeyValue]
+    total: int
+    revision: int
+
+
+class View(Protocol):
+    """What can be read from: a store, or a write transaction with what it has written."""
+
+    @property
+    def revision(self) -> int:
+        """The current main revision."""
+
+    @property
+    def compact_revision(self) -> int:
+        """The main revision before which nothing can be read; -1 if there was no compaction."""
+
+    def range(
+        self, key: bytes, end: bytes | None, at_revision: int = 0, limit: int = 0, count_only: bool = False
+    ) -> RangeResult: ...
+
+
+class Store:
+    """The records of a backend and their index.
+
+    `compactions` are those that are scheduled and have records left to remove.
+    """
+
+    def __init__(self, backend: Backend, lessor: Lessor, compaction_batch_limit: int, faults: Faults = NO_FAULTS) -> None:
+        self.backend = backend
+        self.lessor = lessor
+        self.compaction_batch_limit = compaction_batch_limit
+        self.revision = FIRST_REVISION
+        self.compact_revision = NEVER_COMPACTED
+        self.index = TreeIndex(faults)
+        self.compactions: deque[compaction.Compaction] = deque()
+        self._records = backend.key.now
+
+    @classmethod
+    def open(cls, backend: Backend, lessor: Lessor, compaction_batch_limit: int, faults: Faults = NO_FAULTS) -> Store:
+        """The store of what a backend has. A compaction that was interrupted waits for `resume_compaction`."""
+        store = cls(backend, lessor, compaction_batch_limit, faults)
+        store.compact_revision = backend.meta.now.get(FINISHED_COMPACT, NEVER_COMPACTED)
+        scheduled = backend.meta.now.get(SCHEDULED_COMPACT, NEVER_COMPACTED)
+        last_written = max(backend.key.now, default=(FIRST_REVISION, 0))[0]
+        store.revision = max(last_written, store.compact_revision)
+        if not faults.scheduled_compaction_forgotten:
+            # The records of the last revisions may be removed already (etcd#17780).
+            store.revision = max(store.revision, scheduled)
+        store.index = TreeIndex.restore(backend.key.now, store.compact_revision, faults)
+        store._attach_leases()
+        return store
+
+    def resume_compaction(self) -> None:
+        """Schedule a compaction again that was interrupted. (etcd forgets one at revision 0, whose mark it takes for none.)"""
+        scheduled = self.backend.meta.now.get(SCHEDULED_COMPACT, NEVER_COMPACTED)
+        if self.compact_revision < scheduled <= self.revision:
+            compaction.schedule(self, scheduled)
+
+    def restore(self, revision: int, compact_revision: int, compactions: Iterable[compaction.Compaction]) -> None:
+        """The state in memory of a store with the same records."""
+        if self.compact_revision < compact_revision:
+            self.index.compact(compact_revision, self._records)
+        self.revision, self.compact_revision = revision, compact_revision
+        self.compactions = deque(compactions)
+
+    def write(self) -> WriteTransaction:
+        """Begin a write transaction. There is one at a time, and no read of the store beside it."""
+        return WriteTransaction(self)
+
+    def range(self, key: bytes, end: bytes | None, at_revision: int = 0, limit: int = 0, count_only: bool = False) -> RangeResult:
+        """The keys from `key` to `end` (None: the one key; empty: to the end of the key space), in order.
+
+        `at_revision` 0 or less is the current revision, `limit` 0 or less is none. ErrCompacted, ErrFutureRev.
+        """
+        return self.range_at(self.revision, key, end, at_revision, limit, count_only)
+
+    def range_at(
+        self, current: int, key: bytes, end: bytes | None, at_revision: int, limit: int, count_only: bool
+    ) -> RangeResult:
+        """As `range`, where `current` is the current revision (a write transaction has its own)."""
+        if at_revision > current:
+            raise ErrFutureRev
+        if at_revision <= 0:
+            at_revision = current
+        if at_revision < self.compact_revision:
+            raise ErrCompacted
+        revisions = self.index.revisions(key, end, at_revision)
+        count = len(revisions)
+        if count_only:
+            return RangeResult([], count, current)
+        if 0 < limit < count:
+            del revisions[limit:]
+        records = self._records
+        try:
+            return RangeResult([records[revision] for revision in revisions], count, current)
+        except KeyError:
+            raise StorePanic("range failed to find revision pair") from None
+
+    def records_since(self, at_revision: int) -> list[tuple[Revision, KeyValue]]:
+        """What was written from a main revision on, in order: what a watch from there must tell. ErrCompacted."""
+        if at_revision < self.compact_revision:
+            raise ErrCompacted
+        records = self._records
+        return [(revision, records[revision]) for revision in self.index.written_since(at_revision)]
+
+    def _attach_leases(self) -> None:
+        lease_of: dict[bytes, int] = {}
+        for _, record in sorted(self._records.items()):
+            lease_of[record.key] = record.lease
+        for key, lease_id in lease_of.items():
+            if lease_id != NO_LEASE and self.lessor.lookup(lease_id):
+                self.lessor.attach(lease_id, key)
+
+
+class WriteTransaction:
+    """Writes that become one main revision. `end` must be called, and nothing after it.
+
+    `events` are the changes so far, in the order in which they were made.
+    """
+
+    __slots__ = ("_backend_key", "_index", "_lessor", "_main", "_store", "events")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._backend_key = store.backend.key
+        self._index = store.index
+        self._lessor = store.lessor
+        self._main = store.revision + 1
+        self.events: list[Event] = []
+
+    @property
+    def revision(self) -> int:
+        """The current main revision: that of this transaction as soon as it has written."""
+        return self._main if self.events else self._main - 1
+
+    @property
+    def compact_revision(self) -> int:
+        return self._store.compact_revision
+
+    def range(self, key: bytes, end: bytes | None, at_revision: int = 0, limit: int = 0, count_only: bool = False) -> RangeResult:
+        """As Store.range. What this transaction has written is seen."""
+        return self._store.range_at(self.revision, key, end, at_revision, limit, count_only)
+
+    def put(self, key: bytes, value: bytes, lease: int) -> int:
+        """Write a key. Its lease, if any, must exist. The main revision of the write."""
+        main, events = self._main, self.events
+        revision = (main, len(events))
+        generation = self._index.latest(key)
+        if generation is None:
+            previous, previous_lease = None, NO_LEASE
+            record = KeyValue(key, main, main, 1, value, lease)
+        else:
+            previous, previous_lease = self._backend_key.now.get(generation.revisions[-1]), self._lessor.lease_of(key)
+            record = KeyValue(key, generation.created, main, generation.version + 1, value, lease)
+        self._backend_key.put(revision, record)
+        self._index.put(key, revision)
+        events.append(Event(EventType.PUT, record, previous))
+        if lease != previous_lease:
+            if previous_lease != NO_LEASE:
+                self._lessor.detach(previous_lease, key)
+            if lease != NO_LEASE:
+                self._lessor.attach(lease, key)
+        return main
+
+    def delete_range(self, key: bytes, end: bytes | None) -> tuple[int, int]:
+        """Delete the keys from `key` to `end`: how many there were, and the main revision afterwards."""
+        keys = self._index.keys(key, end)
+        for each in keys:
+            self._delete(each)
+        return len(keys), self.revision
+
+    def end(self) -> tuple[Event, ...]:
+        """Make the writes the store's. What was changed, in order: this is what watchers are told."""
+        if self.events:
+            self._store.revision = self._main
+        self._store.backend.end_transaction()
+        return tuple(self.events)
+
+    def _delete(self, key: bytes) -> None:
+        revision = (self._main, len(self.events))
+        generation = self._index.latest(key)
+        assert generation is not None
+        previous = self._backend_key.now.get(generation.revisions[-1])
+        record = KeyValue(key, mod_revision=self._main)
+        self._backend_key.put(revision, record)
+        self._index.tombstone(key, revision)
+        self.events.append(Event(EventType.DELETE, record, previous))
+        lease = self._lessor.lease_of(key)
+        if lease != NO_LEASE:
+            self._lessor.detach(lease, key)

@@ -1,0 +1,34 @@
+"""The whole state of a server as one immutable, hashable, canonical value.
+
+Times are relative: what leases have left. So servers in the same situation have equal states, however old they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubeproof.impl.store.backend import Committed
+from kubeproof.impl.store.compaction import Compaction
+
+
+class LeaseState(NamedTuple):
+    """A lease in memory; milliseconds, None where no time is kept. Its keys are told by the records."""
+
+    id: int
+    ttl: int
+    remaining_ttl: int
+    expires_in_ms: int | None
+    checkpoint_in_ms: int | None
+
+
+class ServerState(NamedTuple):
+    """`committed` is what a crash would leave; `written` is that with the writes since, which the store reads."""
+
+    committed: Committed
+    written: Committed
+    consistent_index: int
+    revision: int
+    compact_revision: int
+    compactions: tuple[Compaction, ...]
+    is_primary: bool
+    leases: tuple[LeaseState, ...]
