@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from kubeproof.conformance.explore.explore import How, explore
-from kubeproof.conformance.explore.scenario import load, shipped
+from kubeproof.conformance.explore.explore import explore
+from kubeproof.conformance.explore.scenario import shipped
 from kubeproof.conformance.interaction import run_file
 from kubeproof.conformance.limits import Limits, available_processors
 from kubeproof.conformance.proofs import work
@@ -95,14 +95,11 @@ def proven_specifications() -> Iterator[Result]:
 
 
 def explored_scenarios() -> Iterator[Result]:
-    """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count.
-
-    The local steps are judged by the specifications that the scenario refines.
-    """
+    """Every scenario that ships, explored: `holds` means that the outcome is the expected one, with the pinned count."""
     if not shipped():
         yield Result("scenarios", "exploration", Verdict.INVALID, message="no exploration scenarios were found")
     for path in shipped():
-        result = explore(path.stem, (), Limits(), How(refines=tuple(load(path.stem).refines)))
+        result = explore(path.stem, (), Limits())
         verdict = Verdict.HOLDS if result.details["as_expected"] else Verdict.VIOLATED
         message = f"{result.verdict} as expected" if verdict is Verdict.HOLDS else f"expected otherwise: {result.message}"
         details = {key: result.details[key] for key in ("distinct", "generated", "refines") if key in result.details}

@@ -19,6 +19,8 @@ def exploration_lines(result: Result) -> list[str]:
         lines.append(f"{INDENT}the Run: {printable(str(details['counterexample']))}")
     for spec, found in cast(Mapping[str, Mapping[str, object]], details.get("refines", {})).items():
         lines.append(INDENT + _refinement(spec, found))
+    for spec, why in cast(Mapping[str, str], details.get("not_judged", {})).items():
+        lines.append(f"{INDENT}not judged by {spec}: {printable(why)}")
     if details.get("counterexample"):
         return lines
     if "events" in details:

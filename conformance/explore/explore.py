@@ -30,7 +30,7 @@ class How:
     """How to search: with `threads`, telling whole states apart (`exact`), saving the state in a folder (`checkpoint`).
 
     `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time. All local
-    steps taken are judged by the specifications that are named in `refines`.
+    steps taken are judged by the specifications that the scenario refines, and by those named in `refines`.
     """
 
     threads: int = 1
@@ -65,7 +65,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     """Explore a scenario, which the result calls by this name."""
     begun = time.perf_counter()
     model = scenario.model()
-    judge = _judge(how.refines, model) if how.refines else None
+    judge = _judge(scenario.refines, how.refines, model)
     key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults)
     checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
     exploration = _exploration(name, model, limits, how, checkpoint)
@@ -79,17 +79,17 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
             details["complete"] = True
             verdict, broken, message = _outcome(scenario, exploration)
         else:
+            details |= _evidence(name, scenario, model, violation)
             verdict, broken = Verdict.VIOLATED, violation.property
             message = f"{violation.sentence} Not so after {len(violation.way)} steps."
-            details |= _evidence(name, scenario, model, violation)
-        if judge is not None:
-            refused, more = judge(exploration, limits)
-            details |= more
-            if verdict is Verdict.HOLDS and refused:
-                verdict, broken, message = Verdict.VIOLATED, NOT_REFINED, refused[0]
-                details["evidence"] = [{"file": None, "line": None, "what": line} for line in refused]
+        refused, more = judge(exploration, limits)
+        details |= more
+        if verdict is Verdict.HOLDS and refused:
+            verdict, broken, message = Verdict.VIOLATED, NOT_REFINED, refused[0]
+            details["evidence"] = [{"file": None, "line": None, "what": line} for line in refused]
     except LimitReached as limit:
-        verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
+        if verdict is Verdict.HOLDS:
+            verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
     details |= _figures(exploration) | {"resumed": resumed, "local_steps": exploration.steps.computed - recalled}
     details["local_step_seconds"] = round(exploration.learning_s, 3)
     if checkpoint is not None and verdict is not Verdict.UNKNOWN:
@@ -154,22 +154,34 @@ Judged = tuple[list[str], dict[str, object]]
 """What is wrong, in sentences, and details for the result."""
 
 
-def _judge(names: Iterable[str], model: Model) -> Callable[[Exploration, Limits], Judged]:
-    """Judges by specifications what local steps were taken. InvalidInput if one does not speak of this model."""
+def _judge(own: Iterable[str], asked: Iterable[str], model: Model) -> Callable[[Exploration, Limits], Judged]:
+    """Judges by specifications what local steps were taken: the scenario's own, and those that were asked for.
+
+    Where one of its own does not speak of the model, as it was changed, that is told; for one that was asked for InvalidInput.
+    """
     from kubeproof.conformance.refinement.refine import binding_of, refine
 
-    bindings = {name: binding_of(name, model) for name in names}
+    for name in asked:
+        binding_of(name, model)
 
     def judge(exploration: Exploration, limits: Limits) -> Judged:
         sentences: list[str] = []
-        details: dict[str, object] = {}
-        for name, binding in bindings.items():
-            found = refine(binding, model, exploration.taken_steps(), limits)
-            details[name] = found.details()
+        judged: dict[str, object] = {}
+        not_judged: dict[str, str] = {}
+        for name in dict.fromkeys((*own, *asked)):
+            try:
+                found = refine(binding_of(name, model), model, exploration.taken_steps(), limits)
+            except InvalidInput as problem:
+                if name in asked:
+                    raise
+                not_judged[name] = str(problem)
+                continue
+            judged[name] = found.details()
             if found.refused:
                 lines = found.described(model)
                 sentences += [f"{len(found.refused)} local steps are no steps of {name}: {lines[-1]}.", *lines]
-        return sentences, {"refines": details}
+        told = {"refines": judged, "not_judged": not_judged}
+        return sentences, {key: value for key, value in told.items() if value}
 
     return judge
 

@@ -47,7 +47,7 @@ class Bug(msgspec.Struct, forbid_unknown_fields=True):
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     """`size` and `options` are the arguments of the system's model; `--set` changes them.
 
-    All its local steps must be steps of the specifications in `refines`: `kubeproof verify` judges them.
+    All its local steps must be steps of the specifications in `refines`.
     """
 
     system: str

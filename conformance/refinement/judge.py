@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import chain, product
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kubeproof.models.logic.actions import Action
@@ -198,10 +198,7 @@ class Judge:
         return Structure(universes, true, possible, values)
 
     def _possible(self, relation: Relation, false: Tuples, universes: Mapping[Sort, Sequence[Any]]) -> Lazily:
-        return Lazily(
-            lambda at: at not in false,
-            lambda: (at for at in product(*(universes[sort] for sort in relation.sorts)) if at not in false),
-        )
+        return Lazily([universes[sort] for sort in relation.sorts], lambda at: at not in false)
 
     def _values_of(self, function: Function, step: Abstract) -> dict[Tuple, Any]:
         known = [each[function] for each in (self._world.values, step.values, step.before.values) if function in each]

@@ -10,14 +10,15 @@ that is not certainly false, the other way round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from operator import itemgetter
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from kubeproof.models.logic.actions import Action
 from kubeproof.models.logic.formulas import (
+    FALSE,
     And,
     Apply,
     Arithmetic,
@@ -38,7 +39,7 @@ from kubeproof.models.logic.formulas import (
     conjunction,
     disjunction,
 )
-from kubeproof.models.logic.rewriting import free_variables
+from kubeproof.models.logic.rewriting import Update, children, free_variables, substitute
 from kubeproof.models.logic.structures import Lazily, Structure, Tuples
 
 Frame = list[Any]
@@ -78,7 +79,7 @@ def after(action: Action, structure: Structure, arguments: Mapping[Variable, Any
     for symbol, (parameters, body) in action.updates.items():
         if isinstance(symbol, Relation):
             true[symbol] = solutions(body, parameters, structure, arguments, certain=True)
-            possible[symbol] = _possibly(body, parameters, structure, arguments)
+            possible[symbol] = _possibly(symbol, body, parameters, structure, arguments)
         elif isinstance(symbol, Function):
             places = product(*(structure.universes[sort] for sort in symbol.sorts))
             new = {at: value(body, structure, {**arguments, **dict(zip(parameters, at, strict=True))}) for at in places}
@@ -86,13 +87,40 @@ def after(action: Action, structure: Structure, arguments: Mapping[Variable, Any
     return Structure(structure.universes, true, true if structure.is_known else possible, values)
 
 
-def _possibly(body: Formula, parameters: tuple[Variable, ...], structure: Structure, arguments: Mapping[Variable, Any]) -> Lazily:
-    """Of what a relation may hold after a step."""
-    test = _compiled(body, False)
-    return Lazily(
-        lambda at: test(structure, {**arguments, **dict(zip(parameters, at, strict=True))}),
-        lambda: solutions(body, parameters, structure, arguments, certain=False),
-    )
+def _possibly(
+    relation: Relation,
+    body: Formula,
+    parameters: tuple[Variable, ...],
+    structure: Structure,
+    arguments: Mapping[Variable, Any],
+) -> Lazily:
+    """Of what a relation may hold after a step. What was not possible before, and is not added, needs no look at the step."""
+    test, before = _compiled(body, False), structure.possible[relation]
+    new = _news(relation, body, parameters)
+    added = None if new is None else solutions(new, parameters, structure, arguments, certain=False)
+
+    def has(at: tuple[Any, ...]) -> bool:
+        if added is not None and at not in added and at not in before:
+            return False
+        return test(structure, {**arguments, **dict(zip(parameters, at, strict=True))})
+
+    return Lazily([structure.universes[sort] for sort in relation.sorts], has)
+
+
+@lru_cache(maxsize=10_000)
+def _news(relation: Relation, body: Formula, parameters: tuple[Variable, ...]) -> Formula | None:
+    """What a relation becomes where it has not held before; None if it depends on what holds elsewhere."""
+    if any(not _is_of(each, parameters) for each in _atoms_of(relation, body)):
+        return None
+    nowhere = {relation: Update(parameters, FALSE)}
+    return disjunction(*(cast(Formula, substitute(case, {}, nowhere)) for case in _cases(body)))
+
+
+def _atoms_of(relation: Relation, expression: Expression) -> Iterator[Holds]:
+    if isinstance(expression, Holds) and expression.symbol is relation:
+        yield expression
+    for part in children(expression):
+        yield from _atoms_of(relation, part)
 
 
 def solutions(
@@ -353,10 +381,19 @@ class _Compiler:
             if isinstance(argument, Variable) and any(argument is each for each in unbound):
                 new.setdefault(argument, position)
         targets = [(self._place(variable), position) for variable, position in new.items()]
+        given = [
+            (position, self.term(argument))
+            for position, argument in enumerate(atom.arguments)
+            if not (isinstance(argument, Variable) and argument in _ids(list(new)))
+        ]
         later = self._search(literals, _without(unbound, list(new)), certain, found)
 
         def run(structure: Structure, frame: Frame) -> bool:
-            for candidate in (structure.true if certain else structure.possible)[relation]:
+            candidates: Iterable[tuple[Any, ...]] = (structure.true if certain else structure.possible)[relation]
+            if isinstance(candidates, Lazily):
+                known = ((position, value(structure, frame)) for position, value in given)
+                candidates = candidates.matching({position: each for position, each in known if each is not UNKNOWN})
+            for candidate in candidates:
                 for place, position in targets:
                     frame[place] = candidate[position]
                 if later(structure, frame):

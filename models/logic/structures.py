@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from kubeproof.models.logic.formulas import Function, Relation, Sort
@@ -13,12 +14,12 @@ Tuples = set[tuple[Any, ...]]
 
 
 class Lazily(AbstractSet[tuple[Any, ...]]):
-    """A set of tuples, as a test of each and a way to list all: most of what is possible is never looked at."""
+    """Tuples of these elements that pass a test: most of what is possible is never looked at."""
 
-    __slots__ = ("_all", "_has", "_known")
+    __slots__ = ("_elements", "_has", "_known")
 
-    def __init__(self, has: Callable[[tuple[Any, ...]], bool], all_: Callable[[], Iterable[tuple[Any, ...]]]) -> None:
-        self._has, self._all = has, all_
+    def __init__(self, elements: Sequence[Sequence[Any]], has: Callable[[tuple[Any, ...]], bool]) -> None:
+        self._elements, self._has = elements, has
         self._known: dict[tuple[Any, ...], bool] = {}
 
     def __contains__(self, at: object) -> bool:
@@ -28,7 +29,12 @@ class Lazily(AbstractSet[tuple[Any, ...]]):
         return self._known[at]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self._all())
+        return self.matching({})
+
+    def matching(self, known: Mapping[int, Any]) -> Iterator[tuple[Any, ...]]:
+        """Those that have these elements at these places."""
+        places = [[known[place]] if place in known else elements for place, elements in enumerate(self._elements)]
+        return (at for at in product(*places) if at in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -21,12 +21,20 @@ def kubeproof(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_people_read_what_happened_and_what_never_did(tmp_path: Path) -> None:
     done = kubeproof(tmp_path, "explore", "election-failover")
     assert done.returncode == 0, done.stderr
-    first, events, never, missed = (line.strip() for line in done.stdout.splitlines())
+    first, judged, events, never, missed = (line.strip() for line in done.stdout.splitlines())
     assert first.startswith("HOLDS     election-failover  (479 distinct, ")
+    assert judged.startswith("election: 450 local steps, of which 0 are none of its steps; of its actions never taken: ")
     assert events.startswith("events: ")
     assert "elector_crash" in events
     assert never == "never under these bounds: conflict, fell back from the fast path"
     assert missed == "probability that a state was missed: at most 6.2e-15"
+
+
+def test_what_the_scenario_refines_is_judged_or_said_not_to_be(tmp_path: Path) -> None:
+    done = kubeproof(tmp_path, "explore", "--json", "raft-elections", "--set", "changes=1", "--set", "spares=1", "--set", "add=true")
+    answer = json.loads(done.stdout)
+    assert (answer["verdict"], list(answer["refines"]), list(answer["not_judged"])) == ("holds", ["membership"], ["raft"])
+    assert "changes" in answer["not_judged"]["raft"]
 
 
 def test_a_violation_says_where_its_run_is(tmp_path: Path) -> None:
