@@ -33,10 +33,10 @@ def progress_line(stream: TextIO = sys.stderr) -> Iterator[Progress]:
 
 
 def proof_lines(result: Result, explain: bool) -> list[str]:
-    """A property: how many obligations, how many proven; with `explain`, what it says and rests on."""
+    """A property: obligations, how many proven, seconds of one process; with `explain`, what it says and rests on."""
     details = result.details
-    counts = (details["obligations"], 6), ("obligations", 0), (details["proved"], 6), (f"proved  {_of_second(details)}", 0)
-    cells = row((result.subject, NAME), *counts)
+    counts = (details["obligations"], 6), ("obligations", 0), (details["proved"], 6), ("proved", 0)
+    cells = row((result.subject, NAME), *counts, (f"{result.seconds:6.1f} s  {_of_second(details)}", 0))
     lines = [f"{coloured(result.verdict)}  {cells}", *_wrong(result)]
     if explain:
         assumes = cast(Sequence[str], details.get("assumes") or ())

@@ -31,7 +31,9 @@ def test_people_read_what_happened_and_what_never_did(tmp_path: Path) -> None:
 
 
 def test_what_the_scenario_refines_is_judged_or_said_not_to_be(tmp_path: Path) -> None:
-    done = kubeproof(tmp_path, "explore", "--json", "raft-elections", "--set", "changes=1", "--set", "spares=1", "--set", "add=true")
+    done = kubeproof(
+        tmp_path, "explore", "--json", "raft-elections", "--set", "changes=1", "--set", "spares=1", "--set", "add=true"
+    )
     answer = json.loads(done.stdout)
     assert (answer["verdict"], list(answer["refines"]), list(answer["not_judged"])) == ("holds", ["membership"], ["raft"])
     assert "changes" in answer["not_judged"]["raft"]
