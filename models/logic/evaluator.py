@@ -35,6 +35,7 @@ from kubeproof.models.logic.formulas import (
     Or,
     Quantified,
     Relation,
+    Symbol,
     Variable,
     conjunction,
     disjunction,
@@ -112,7 +113,7 @@ def _news(relation: Relation, body: Formula, parameters: tuple[Variable, ...]) -
     """What a relation becomes where it has not held before; None if it depends on what holds elsewhere."""
     if any(not _is_of(each, parameters) for each in _atoms_of(relation, body)):
         return None
-    nowhere = {relation: Update(parameters, FALSE)}
+    nowhere: dict[Symbol, Update] = {relation: Update(parameters, FALSE)}
     return disjunction(*(cast(Formula, substitute(case, {}, nowhere)) for case in _cases(body)))
 
 
