@@ -1,7 +1,7 @@
-"""How fast the store is in memory: puts a second, a range over 10,000 keys, compaction by what it removes, answers judged.
+"""How fast the store is in memory: puts a second, a range over 10,000 keys, compaction, watches, answers judged.
 
-Wanted on one core: 100,000 puts a second, a range over 10,000 keys in less than 10 ms, compaction linear in what it removes. The
-first argument may be a file of recorded answers to time as well.
+Wanted on one core: 100,000 puts a second, a range over 10,000 keys in less than 10 ms, compaction linear in what it removes, an
+event to each of many watchers of a key in the same time however many there are. Arguments are files of recorded answers to time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,22 @@ from collections.abc import Callable
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.trace import check_file
 from kubeproof.impl.store import Server
-from kubeproof.impl.store.requests import CompactionRequest, PutRequest, RangeRequest, RangeResponse
+from kubeproof.impl.store.requests import (
+    CompactionRequest,
+    PutRequest,
+    RangeRequest,
+    RangeResponse,
+    WatchCreateRequest,
+)
 
 PUTS = 200_000
 KEYS = 10_000
 ROUNDS = 3
 REMOVED = (25_000, 50_000, 100_000, 200_000)
 UNTOUCHED = 100_000
+WATCHERS = (1, 10, 100, 1000, 10_000)
+EVENTS = 100_000
+BEHIND = (25_000, 50_000, 100_000)
 
 
 def key(number: int) -> bytes:
@@ -70,6 +79,36 @@ def compaction_us(removed: int) -> float:
     return seconds(lambda: server.answer(CompactionRequest(server.store.revision), 0)) / removed * 1e6
 
 
+def watched(server: Server, watchers: int, start_revision: int = 0) -> None:
+    """Watches of one key, 100 on a stream."""
+    for number in range(watchers):
+        if number % 100 == 0:
+            server.watches.open_stream(number // 100)
+        server.watches.request(number // 100, WatchCreateRequest(key(0), start_revision=start_revision))
+
+
+def event_us(watchers: int) -> float:
+    """Microseconds to tell one watcher of one event, where so many watch the key."""
+    server = Server.alone()
+    watched(server, watchers)
+    server.watches.settle()
+
+    def tell() -> None:
+        for number in range(EVENTS // watchers):
+            server.answer(PutRequest(key(0), b"value of a pod"), number)
+            server.watches.settle()
+
+    return seconds(tell) / EVENTS * 1e6
+
+
+def catching_up_us(revisions: int) -> float:
+    """Microseconds for each event that ten watchers are behind."""
+    server = Server.alone()
+    put_all(server, [key(0)] * revisions)
+    watched(server, 10, start_revision=1)
+    return seconds(server.watches.settle) / revisions / 10 * 1e6
+
+
 def main() -> None:
     """Print one line a figure."""
     print(f"put requests, {PUTS:,} of them to 1,000 keys: {puts_a_second(put_all, 1000):,.0f} a second")
@@ -78,6 +117,10 @@ def main() -> None:
     print(f"range over {KEYS:,} keys: {range_ms():.1f} ms")
     for removed in REMOVED:
         print(f"compaction that removes {removed:,} records: {compaction_us(removed):.2f} us a record")
+    for watchers in WATCHERS:
+        print(f"watches, {watchers:,} of one key: {event_us(watchers):.2f} us an event")
+    for revisions in BEHIND:
+        print(f"watches that are {revisions:,} revisions behind: {catching_up_us(revisions):.2f} us an event")
     for path in sys.argv[1:]:
         spent = seconds(lambda path=path: check_file(path, None, Limits()))  # type: ignore[misc]
         print(f"{path}: {spent:.2f} s")

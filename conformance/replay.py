@@ -15,11 +15,11 @@ import msgspec
 
 from kubeproof.conformance.explore import recorded
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.ndjson import read_blocks
 from kubeproof.conformance.simulation.demonstrate import demonstrate
 from kubeproof.conformance.simulation.plan import Plan, plan_from
 from kubeproof.conformance.simulation.registry import FAULTS, Fault
 from kubeproof.conformance.simulation.simulate import run_into
-from kubeproof.conformance.trace.lines import read_blocks
 from kubeproof.conformance.trace.raft.violation import shortened
 from kubeproof.conformance.trace.run import Event, Header, LineSink, RunReader
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict

@@ -1,4 +1,4 @@
-"""Replays recorded requests on impl/store, and compares every answer.
+"""Replays recorded requests and watches on impl/store, and compares every answer.
 
 The reference does what the release of the recording does, mistakes included (faults.as_released): what is judged is whether the
 answers are those of such a server, not whether they are what etcd promises.
@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kubeproof.conformance.answers.convert import NotBytes, request_of, response_of
+import msgspec
+
+from kubeproof.conformance.answers import recorded
+from kubeproof.conformance.answers.convert import NotBytes, request_of, response_of, watch_request_of, watch_response_of
 from kubeproof.conformance.answers.difference import NOTHING, Difference, first_difference, shown
 from kubeproof.conformance.answers.reading import Event, Overlaid, version_of
 from kubeproof.conformance.answers.recorded import Case, Error, Exchange, LeaseGrant, LeaseKeepAlive, Recording
+from kubeproof.conformance.answers.watching import Mismatch, Step, WatchedStream
 from kubeproof.impl.store import Options, Server, StoreError, StorePanic, Version, as_released
 from kubeproof.impl.store.errors import CODE_NAMES
 from kubeproof.impl.store.requests import LeaseGrantRequest, LeaseTimeToLiveResponse, Request, Response
@@ -83,6 +87,8 @@ class AnswersChecker:
             self._replay = Replay(version, recording.max_request_bytes, recording.min_lease_ttl)
             # Times to live count down while a recording is made: some ms a request.
             self._longest_s = max(10, (recording.operations or 0) // 500)
+            self._steps = recording.steps
+            self._stream = WatchedStream(self._replay.server)
 
     def judged(self) -> tuple[AnswersProperty, ...]:
         return (SAME_ANSWERS,)
@@ -92,6 +98,9 @@ class AnswersChecker:
         if isinstance(event, Case):
             self._take_case(line, event)
             return
+        if isinstance(event, recorded.Step):
+            self._take_step(line, event)
+            return
         file = None
         if isinstance(event, Overlaid):
             event, file, line = event
@@ -99,6 +108,29 @@ class AnswersChecker:
         if difference is not None:
             raise OtherAnswer(f"request {event.i} ({type(event).__name__})", self.events, difference, file, line)
         self.events += 1
+
+    def _take_step(self, line: int, event: recorded.Step) -> None:
+        step = Step(self.events, line, f"step {event.i} ({_called(event)})")
+        mismatch = self._compare_step(step, event)
+        if mismatch is not None:
+            raise OtherAnswer(mismatch.step.where, self.events, mismatch.difference, None, mismatch.step.line)
+        self.events += 1
+
+    def _compare_step(self, step: Step, event: recorded.Step) -> Mismatch | None:
+        try:
+            request = watch_request_of(event)
+            got = tuple(map(watch_response_of, event.got))
+        except NotBytes as error:
+            raise CannotBeReplayed(str(error)) from error
+        if isinstance(event, recorded.Request):
+            difference = self._replay.compare(_exchange_of(event), self._longest_s)
+            if difference is not None:
+                return Mismatch(step, difference)
+        self._stream.ask(request)
+        try:
+            return self._stream.compare(step, got, is_last=step.number + 1 == self._steps)
+        except StorePanic as panic:
+            raise CannotBeReplayed(f"the server dies when it reads what was there before an event: {panic}") from panic
 
     def _take_case(self, line: int, case: Case) -> None:
         version = version_of(case.server)
@@ -120,7 +152,7 @@ class Replay:
 
     def __init__(self, version: Version, max_request_bytes: int = 1_572_864, min_lease_ttl: int = 2) -> None:
         options = Options(version, max_request_bytes, min_lease_ttl=min_lease_ttl, faults=as_released(version))
-        self._server = Server.alone(options)
+        self.server = Server.alone(options)
         self._now_ms = 0
         self.died = False
 
@@ -142,11 +174,25 @@ class Replay:
             # Leases are told in the order in which they expire: what is granted or renewed later expires later.
             self._now_ms += 1
         try:
-            expected = self._server.answer(request, self._now_ms)
+            expected = self.server.answer(request, self._now_ms)
         except StorePanic as panic:
             self.died = True
             return _of_death(str(panic), exchange.err)
         return _compare(expected, seen, exchange.err, longest_s)
+
+
+_exchanges: msgspec.json.Decoder[Exchange] = msgspec.json.Decoder(Exchange)
+
+
+def _exchange_of(request: recorded.Request) -> Exchange:
+    try:
+        return _exchanges.decode(request.exchange())
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise CannotBeReplayed(str(error)) from error
+
+
+def _called(step: recorded.Step) -> str:
+    return step.op if isinstance(step, recorded.Request) else type(step).__name__.lower()
 
 
 def _with_chosen_id(request: LeaseGrantRequest, exchange: LeaseGrant) -> Request:

@@ -7,9 +7,9 @@ from enum import IntEnum
 from typing import Any
 
 from kubeproof.conformance.answers import recorded
-from kubeproof.conformance.answers.recorded import Exchange
+from kubeproof.conformance.answers.recorded import Exchange, Step
 from kubeproof.impl.store import requests as store
-from kubeproof.impl.store.records import KeyValue
+from kubeproof.impl.store.records import Event, EventType, KeyValue
 from kubeproof.impl.store.requests import Request, RequestOp, Response, ResponseHeader, ResponseOp
 
 
@@ -185,3 +185,46 @@ _RESPONSES: dict[type[Exchange], Callable[[Any], Response]] = {
         _header(it.header), tuple(store.LeaseStatus(each.id) for each in it.leases)
     ),
 }
+
+
+# ---- watches
+
+
+def watch_request_of(step: Step) -> store.WatchRequest | None:
+    """What a step asks on the stream; None if nothing."""
+    match step:
+        case recorded.Create(req=create):
+            return store.WatchCreateRequest(
+                _bytes(create.key),
+                _bytes(create.range_end),
+                create.start_revision,
+                create.progress_notify,
+                tuple(_number(each, store.FilterType) for each in create.filters),
+                create.prev_kv,
+                create.watch_id,
+                create.fragment,
+            )
+        case recorded.Cancel(req=cancel):
+            return store.WatchCancelRequest(cancel.watch_id)
+        case recorded.Progress():
+            return store.WatchProgressRequest()
+    return None
+
+
+def watch_response_of(response: recorded.WatchResponse) -> store.WatchResponse:
+    """What arrived on the stream."""
+    return store.WatchResponse(
+        _header(response.header),
+        response.watch_id,
+        response.created,
+        response.canceled,
+        response.compact_revision,
+        response.cancel_reason,
+        response.fragment,
+        tuple([_event(event) for event in response.events]),
+    )
+
+
+def _event(event: recorded.WatchEvent) -> Event:
+    previous = None if event.prev_kv is None else _pair(event.prev_kv)
+    return Event(EventType[event.type], _pair(event.kv), previous)

@@ -1,4 +1,4 @@
-"""Reads files of recorded answers: a recording, a recording with another version's answers laid over it, or cases.
+"""Reads files of recorded answers: a recording, one with another version's answers laid over it, one of watches, or cases.
 
 A recording `NAME.ndjson.gz` is of one server. `NAME.vNN.overlay.ndjson` beside it holds only the lines in which another version
 answered otherwise to the same requests; the other lines are read from the recording.
@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from kubeproof.conformance.answers.recorded import Case, Exchange, FirstLine, Recording
+from kubeproof.conformance.answers.recorded import Case, Exchange, FirstLine, Recording, Step
 from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.trace.lines import LineDecoder, read_blocks
+from kubeproof.conformance.ndjson import LineDecoder, read_blocks
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.store import Version
 
@@ -32,8 +32,9 @@ class Overlaid(NamedTuple):
     line: int
 
 
-Event = Exchange | Overlaid | Case
+Event = Exchange | Overlaid | Step | Case
 Block = tuple[int, Sequence[Event | None]]
+Numbered = TypeVar("Numbered", bound=Exchange | Step)
 
 
 class AnswersReader:
@@ -52,8 +53,11 @@ class AnswersReader:
                 yield from cases.decode(block)
             return
         overlay = _OVERLAY.fullmatch(Path(self._path).name)
-        if overlay is None:
-            yield from _counted(self._path, self.recording, self._blocks)
+        if self.recording.operations is None:
+            steps = LineDecoder[Step](self._path, Step, line=2)
+            yield from _counted(steps, self._blocks, "steps", self.recording.steps)
+        elif overlay is None:
+            yield from _exchanges(self._path, self.recording, self._blocks)
         else:
             yield from self._laid_over(self._base(overlay[1]))
 
@@ -72,7 +76,7 @@ class AnswersReader:
         assert self.recording is not None
         if recording is None or (recording.name, recording.operations) != (self.recording.name, self.recording.operations):
             raise InvalidInput(self._path, 1, f"meta.name, meta.operations: expected those of {base.name}")
-        for first, exchanges in _counted(str(base), recording, blocks):
+        for first, exchanges in _exchanges(str(base), recording, blocks):
             for line, exchange in enumerate(exchanges, first):
                 if exchange is None:
                     continue
@@ -89,7 +93,7 @@ class AnswersReader:
     def _overlay(self) -> dict[int | None, tuple[int, Exchange]]:
         """The overlay's lines by the number of the request."""
         laid: dict[int | None, tuple[int, Exchange]] = {}
-        for first, exchanges in _decoded(self._path, self._blocks):
+        for first, exchanges in _decoded(LineDecoder[Exchange](self._path, Exchange, line=2), self._blocks):
             for line, exchange in enumerate(exchanges, first):
                 if exchange is None:
                     continue
@@ -116,8 +120,8 @@ def _opened(path: str, blocks: Iterator[bytes]) -> tuple[Recording | None, Itera
     if first is None:
         raise InvalidInput(path, 1, 'expected {"meta":{...}} or a case, got an empty line')
     recording = first.meta
-    if recording.operations is None:
-        raise InvalidInput(path, 1, "a recording of watches: these cannot be judged yet, only requests and their answers")
+    if recording.operations is None and recording.steps is None:
+        raise InvalidInput(path, 1, "meta: expected operations (of requests) or steps (of watches), got neither")
     if version_of(recording.server) is None:
         known = ", ".join(_RELEASE_LINES)
         raise InvalidInput(path, 1, f"meta.server: expected a version of {known}, got {recording.server[:40]!r}")
@@ -138,23 +142,31 @@ def _is_case(line: bytes) -> bool:
     return True
 
 
-def _decoded(path: str, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Exchange | None]]]:
-    decoder = LineDecoder[Exchange](path, Exchange, line=2)
+def _decoded(decoder: LineDecoder[Numbered], blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Numbered | None]]]:
     for block in blocks:
         yield from decoder.decode(block)
 
 
-def _counted(path: str, recording: Recording, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Exchange | None]]]:
-    """The exchanges of a recording; InvalidInput unless their numbers are 0, 1, 2 up to what it says there are."""
+def _exchanges(path: str, recording: Recording, blocks: Iterable[bytes]) -> Iterator[tuple[int, list[Exchange | None]]]:
+    return _counted(LineDecoder[Exchange](path, Exchange, line=2), blocks, "operations", recording.operations)
+
+
+def _counted(
+    decoder: LineDecoder[Numbered], blocks: Iterable[bytes], name: str, expected: int | None
+) -> Iterator[tuple[int, list[Numbered | None]]]:
+    """What a recording has; InvalidInput unless the numbers are 0, 1, 2 up to how many the first line says there are."""
     count = 0
-    for first, exchanges in _decoded(path, blocks):
-        for line, exchange in enumerate(exchanges, first):
-            if exchange is None:
+    for first, events in _decoded(decoder, blocks):
+        for line, event in enumerate(events, first):
+            if event is None:
                 continue
-            if exchange.i != count:
-                yield first, exchanges[: line - first]
-                raise InvalidInput(path, line, f"i: expected {count}, the number of the request, got {exchange.i}")
+            if event.i != count:
+                yield first, events[: line - first]
+                raise InvalidInput(decoder.name, line, f"i: expected {count}, the number of the {_CALLED[name]}, got {event.i}")
             count += 1
-        yield first, exchanges
-    if count != recording.operations:
-        raise InvalidInput(path, None, f"expected {recording.operations} requests (meta.operations), got {count}")
+        yield first, events
+    if count != expected:
+        raise InvalidInput(decoder.name, None, f"expected {expected} {_CALLED[name]}s (meta.{name}), got {count}")
+
+
+_CALLED = {"operations": "request", "steps": "step"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
+from msgspec.json import encode
 
 Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -285,3 +286,78 @@ class Case(Struct, forbid_unknown_fields=True, kw_only=True):
     after_restart_on_same_data: str = ""
     full_range_after_restart: RangeResponse | None = None
     panic: str = ""
+
+
+# ---- watches
+
+
+class WatchCreateRequest(_Message):
+    key: str = ""
+    range_end: str = ""
+    start_revision: Integer = 0
+    progress_notify: bool = False
+    filters: tuple[Literal["NOPUT", "NODELETE"] | Enum, ...] = ()
+    prev_kv: bool = False
+    watch_id: Integer = 0
+    fragment: bool = False
+
+
+class WatchCancelRequest(_Message):
+    watch_id: Integer = 0
+
+
+class WatchEvent(_Message):
+    kv: KeyValue
+    type: Literal["PUT", "DELETE"] = "PUT"
+    prev_kv: KeyValue | None = None
+
+
+class WatchResponse(_Message):
+    header: Header | None = None
+    watch_id: Integer = 0
+    created: bool = False
+    canceled: bool = False
+    compact_revision: Integer = 0
+    cancel_reason: str = ""
+    fragment: bool = False
+    events: tuple[WatchEvent, ...] = ()
+
+
+class _Step(Struct, forbid_unknown_fields=True, tag_field="do", kw_only=True):
+    """What the recorder did, and what arrived on its stream until the next step. `i` counts them from 0."""
+
+    i: Natural | None = None
+    got: tuple[WatchResponse, ...] = ()
+
+
+class Request(_Step, tag="kv"):
+    """A request beside the stream. `exchange` is the line of such a request, as in the recordings of answers."""
+
+    op: str
+    req: Raw
+    resp: Raw = Raw()
+    err: Raw = Raw()
+    server_chose_id: bool = False
+
+    def exchange(self) -> bytes:
+        answer = {name: raw for name, raw in (("resp", self.resp), ("err", self.err)) if raw}
+        return encode({"op": self.op, "req": self.req, "server_chose_id": self.server_chose_id, **answer})
+
+
+class Create(_Step, tag="create"):
+    req: WatchCreateRequest
+
+
+class Cancel(_Step, tag="cancel"):
+    req: WatchCancelRequest
+
+
+class Progress(_Step, tag="progress"):
+    """The stream is asked for progress."""
+
+
+class Wait(_Step, tag="wait"):
+    """The recorder waits for progress notifications."""
+
+
+Step = Request | Create | Cancel | Progress | Wait

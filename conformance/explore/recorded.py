@@ -16,7 +16,7 @@ from kubeproof.conformance.explore.plain import GlobalState, first_state, succes
 from kubeproof.conformance.explore.scenario import Scenario, checked
 from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.trace.lines import explained
+from kubeproof.conformance.ndjson import explained
 from kubeproof.conformance.trace.run import Event, Header, LineSink, write_run
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 

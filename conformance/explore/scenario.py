@@ -12,7 +12,7 @@ import yaml
 
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.explore.systems import SYSTEMS
-from kubeproof.conformance.trace.lines import explained
+from kubeproof.conformance.ndjson import explained
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
 FOLDER = Path(__file__).parents[1] / "scenarios"

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from kubeproof.conformance.ndjson import explained
 from kubeproof.conformance.simulation.options import DEFAULTS, changed_options, varied_settings
 from kubeproof.conformance.simulation.registry import FAULTS, needed_options
-from kubeproof.conformance.trace.lines import explained
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.cluster.environment import ENVIRONMENT_FAULTS
 from kubeproof.impl.cluster.settings import Settings

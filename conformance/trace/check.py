@@ -11,9 +11,9 @@ import msgspec
 
 from kubeproof.conformance.answers import AnswersChecker, AnswersReader, CannotBeReplayed, OtherAnswer
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.ndjson import read_blocks
 from kubeproof.conformance.trace import raft_events
 from kubeproof.conformance.trace.etcd_raft import EtcdRaftReader
-from kubeproof.conformance.trace.lines import read_blocks
 from kubeproof.conformance.trace.raft import CannotBeJudged, RaftChecker, Violation
 from kubeproof.conformance.trace.raft.violation import shortened
 from kubeproof.conformance.trace.run import RunReader
@@ -111,6 +111,8 @@ def _open(path: str, format_: str | None, limits: Limits) -> tuple[str, EventRea
         answers = AnswersReader(path, blocks, limits)
         return format_, answers, AnswersChecker(answers.recording)
     run = RunReader[raft_events.Event](path, raft_events.Event, blocks)
+    if run.header.system == "etcd":
+        raise InvalidInput(path, 1, "system: expected raft, got etcd: of etcd only recorded answers are judged (docs/store.md)")
     if run.header.system != "raft":
         raise InvalidInput(path, 1, f"system: expected raft, got {run.header.system!r}")
     return format_, run, RaftChecker(run.header.options)

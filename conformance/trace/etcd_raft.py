@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, json
 
+from kubeproof.conformance.ndjson import LineDecoder
 from kubeproof.conformance.trace import raft_events as events
-from kubeproof.conformance.trace.lines import LineDecoder
 from kubeproof.conformance.trace.raft_events import Natural
 from kubeproof.conformance.verdict import InvalidInput
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Meta, Struct, field, json
 
-from kubeproof.conformance.trace.lines import LineDecoder, read_blocks
+from kubeproof.conformance.ndjson import LineDecoder, read_blocks
 from kubeproof.conformance.verdict import InvalidInput
 
 

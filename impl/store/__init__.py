@@ -1,4 +1,4 @@
-"""etcd's store: revisions, ranges, transactions, compaction and leases, on a backend with explicit sync points."""
+"""etcd's store: revisions, ranges, transactions, compaction, leases and watches, on a backend with explicit sync points."""
 
 from kubeproof.impl.store.backend import Backend, Committed
 from kubeproof.impl.store.errors import StoreError, StorePanic
@@ -10,6 +10,8 @@ from kubeproof.impl.store.records import Event, EventType, KeyValue, Revision
 from kubeproof.impl.store.server import Applied, Options, Server
 from kubeproof.impl.store.state import ServerState
 from kubeproof.impl.store.versions import Version
+from kubeproof.impl.store.watch import WatchHub, WatchOptions
+from kubeproof.impl.store.watch_state import StreamState
 
 __all__ = [
     "MISTAKES",
@@ -29,7 +31,10 @@ __all__ = [
     "Store",
     "StoreError",
     "StorePanic",
+    "StreamState",
     "Version",
+    "WatchHub",
+    "WatchOptions",
     "WriteTransaction",
     "as_released",
     "hash_kv",

@@ -68,6 +68,42 @@ class Faults:
     checkpoints_not_persisted: bool = mistake(
         "etcd#13508", "liveness", "Checkpoints are kept in memory only: each restart lets leases live for their whole time again."
     )
+    # watches
+    progress_not_synchronised: bool = mistake(
+        "etcd#15220",
+        "safety",
+        "Progress requests are answered at once with the current revision, whatever the watches have still to be told.",
+    )
+    told_revision_not_noted: bool = mistake(
+        "etcd#15271",
+        "safety",
+        "What a synced watcher was told is not noted, so a snapshot makes it read all of that again.",
+    )
+    synced_after_snapshot: bool = mistake(
+        "etcd#8411",
+        "safety",
+        "After a snapshot synced watchers go on with what comes next: they miss what the snapshot has brought.",
+    )
+    read_buffer_has_duplicates: bool = mistake(
+        "etcd#17247",
+        "safety",
+        "The first change of a transaction with several is in the read buffer twice: who is behind is told twice.",
+    )
+    starved_watch_taken_for_synced: bool = mistake(
+        "etcd#17529",
+        "safety",
+        "A watch on a full stream that a compaction has overtaken becomes synced instead of canceled: its events are lost.",
+    )
+    future_watch_taken_for_past: bool = mistake(
+        "etcd#20221, etcd#19487",
+        "safety",
+        "A watch of a future revision gets earlier events after a snapshot, and progress notifications of earlier revisions.",
+    )
+    compacted_watch_blocks_progress: bool = mistake(
+        "found here (docs/store.md)",
+        "liveness",
+        "A watch that was canceled by a compaction counts as not in step: progress requests of its stream have no answer.",
+    )
 
 
 NO_FAULTS = Faults()
@@ -84,4 +120,7 @@ def as_released(version: Version) -> Faults:
         open_range_not_seen=True,
         previous_looked_up_before_txn=True,
         unknown_sort_target_accepted=version < Version.V3_6,
+        progress_not_synchronised=version is Version.V3_4,
+        future_watch_taken_for_past=version is Version.V3_4,
+        compacted_watch_blocks_progress=version is not Version.V3_4,
     )

@@ -7,7 +7,7 @@ current revision or of a past one. What is in memory (index, current revision) c
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from kubeproof.impl.store import compaction
@@ -126,10 +126,14 @@ class Store:
 
     def records_since(self, at_revision: int) -> list[tuple[Revision, KeyValue]]:
         """What was written from a main revision on, in order: what a watch from there must tell. ErrCompacted."""
+        return list(self.history_since(at_revision))
+
+    def history_since(self, at_revision: int) -> Iterator[tuple[Revision, KeyValue]]:
+        """As `records_since`, one after the other, for who may not need all. The store must not change meanwhile."""
         if at_revision < self.compact_revision:
             raise ErrCompacted
         records = self._records
-        return [(revision, records[revision]) for revision in self.index.written_since(at_revision)]
+        return ((revision, records[revision]) for revision in self.index.written_since(at_revision))
 
     def _attach_leases(self) -> None:
         lease_of: dict[bytes, int] = {}

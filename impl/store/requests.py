@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from kubeproof.impl.store.records import KeyValue
+from kubeproof.impl.store.records import Event, KeyValue
 
 FROM_KEY = b"\x00"
 """The range_end that means: to the end of the key space."""
@@ -309,3 +309,55 @@ Response = (
     | LeaseLeasesResponse
     | LeaseCheckpointResponse
 )
+
+# ---- watches: they have a stream of their own (watch.py)
+
+INVALID_WATCH_ID = -1
+"""In a response: it is for no one watch, but answers a progress request or refuses a creation."""
+
+
+class FilterType(IntEnum):
+    """WatchCreateRequest.FilterType"""
+
+    NOPUT = 0
+    NODELETE = 1
+
+
+class WatchCreateRequest(NamedTuple):
+    """Be told of changes from `start_revision` on; 0 is from now on. With watch id 0 the server chooses one."""
+
+    key: bytes = b""
+    range_end: bytes = b""
+    start_revision: int = 0
+    progress_notify: bool = False
+    filters: tuple[int, ...] = ()
+    prev_kv: bool = False
+    watch_id: int = 0
+    fragment: bool = False
+
+
+class WatchCancelRequest(NamedTuple):
+    """End a watch."""
+
+    watch_id: int = 0
+
+
+class WatchProgressRequest(NamedTuple):
+    """Tell the revision up to which all watches of the stream were told everything."""
+
+
+class WatchResponse(NamedTuple):
+    """Events of a watch; or that it was created or canceled; or progress, if it says nothing else."""
+
+    header: ResponseHeader | None = None
+    watch_id: int = 0
+    created: bool = False
+    canceled: bool = False
+    compact_revision: int = 0
+    cancel_reason: str = ""
+    fragment: bool = False
+    """More of the response follows in the next one."""
+    events: tuple[Event, ...] = ()
+
+
+WatchRequest = WatchCreateRequest | WatchCancelRequest | WatchProgressRequest

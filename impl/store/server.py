@@ -47,6 +47,7 @@ from kubeproof.impl.store.sizes import MAX_REQUEST_BYTES, is_too_large
 from kubeproof.impl.store.state import ServerState
 from kubeproof.impl.store.validation import MAX_TXN_OPS, Validator
 from kubeproof.impl.store.versions import Version
+from kubeproof.impl.store.watch import WatchHub, WatchOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Options:
     """Writes after which a transaction's end is a sync point."""
     compaction_batch_limit: int = compaction.BATCH_LIMIT
     """Records that a compaction removes between two sync points."""
+    watch: WatchOptions = field(default_factory=WatchOptions)
     faults: Faults = field(default_factory=Faults)
 
 
@@ -87,6 +89,7 @@ class Server:
         self.backend.on_commit = self._note_consistent_index
         self.lessor = Lessor(self.backend, self.options.min_lease_ttl, faults)
         self.store = Store.open(self.backend, self.lessor, self.options.compaction_batch_limit, faults)
+        self.watches = WatchHub(self.store, self.options.version, self.options.max_request_bytes, self.options.watch, faults)
 
     @classmethod
     def start(cls, options: Options | None = None, backend: Backend | None = None) -> Server:
@@ -155,9 +158,11 @@ class Server:
         if self.options.faults.consistent_index_saved_apart:
             self.backend.commit()
         try:
-            return Applied(*self._apply(request, now_ms, answered))
+            applied = Applied(*self._apply(request, now_ms, answered))
         except StoreError as error:
             return Applied(error)
+        self.watches.notify(applied.events)
+        return applied
 
     def read(self, request: Request, now_ms: int) -> Response:
         """Answer what goes without consensus. A StoreError is raised; ErrNotPrimary if only the primary knows."""
@@ -277,6 +282,7 @@ class Server:
             tuple(self.store.compactions),
             self.lessor.is_primary,
             self.lessor.export(now_ms),
+            self.watches.export(),
         )
 
     @classmethod
@@ -286,6 +292,7 @@ class Server:
         server.consistent_index = state.consistent_index
         server.store.restore(state.revision, state.compact_revision, state.compactions)
         server.lessor.restore(state.is_primary, state.leases, now_ms)
+        server.watches.restore(state.watches)
         return server
 
     def _header(self) -> ResponseHeader:

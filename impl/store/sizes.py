@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubeproof.impl.store.records import Event, KeyValue
 from kubeproof.impl.store.requests import (
     CompactionRequest,
     Compare,
@@ -14,6 +15,7 @@ from kubeproof.impl.store.requests import (
     Request,
     RequestOp,
     TxnRequest,
+    WatchResponse,
 )
 
 MAX_REQUEST_BYTES = 1_572_864
@@ -35,6 +37,33 @@ def is_too_large(request: Request, max_request_bytes: int) -> bool:
 def entry_bytes(request: Request) -> int:
     """The length of the entry with this request."""
     return _HEADER + _message(_content(request))
+
+
+# Cluster id and member id, which take ten bytes more often than nine, and a term below 128.
+_RESPONSE_HEADER = 11 + 11 + 2
+
+
+def watch_response_bytes(response: WatchResponse) -> int:
+    """The length of a response without its events."""
+    revision = 0 if response.header is None else response.header.revision
+    return (
+        _message(_RESPONSE_HEADER + _number(revision))
+        + _number(response.watch_id)
+        + 2 * (response.created + response.canceled + response.fragment)
+        + _number(response.compact_revision)
+        + _bytes(response.cancel_reason.encode())
+    )
+
+
+def event_bytes(event: Event) -> int:
+    """What an event adds to the length of a response."""
+    previous = 0 if event.prev_kv is None else _message(_pair(event.prev_kv))
+    return _message(_number(event.type) + _message(_pair(event.kv)) + previous)
+
+
+def _pair(kv: KeyValue) -> int:
+    numbers = (kv.create_revision, kv.mod_revision, kv.version, kv.lease)
+    return _bytes(kv.key) + _bytes(kv.value) + sum(map(_number, numbers))
 
 
 def _content(request: RequestOp | CompactionRequest | LeaseGrantRequest | LeaseRevokeRequest | Request) -> int:

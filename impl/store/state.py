@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kubeproof.impl.store.backend import Committed
 from kubeproof.impl.store.compaction import Compaction
+from kubeproof.impl.store.watch_state import StreamState
 
 
 class LeaseState(NamedTuple):
@@ -32,3 +33,4 @@ class ServerState(NamedTuple):
     compactions: tuple[Compaction, ...]
     is_primary: bool
     leases: tuple[LeaseState, ...]
+    watches: tuple[StreamState, ...] = ()

@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta, Struct
 
+from kubeproof.conformance import ndjson
 from kubeproof.conformance.limits import LimitReached, Limits
-from kubeproof.conformance.trace import lines
-from kubeproof.conformance.trace.lines import LineDecoder, read_blocks
+from kubeproof.conformance.ndjson import LineDecoder, read_blocks
 from kubeproof.conformance.verdict import InvalidInput
 
 TEXT = b'{"number":1}\n{"number":2}\n' * 300
@@ -96,7 +96,7 @@ def test_a_gzip_bomb_takes_no_memory(tmp_path: Path) -> None:
     assert "expected lines of at most" in problem(tmp_path, data)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 5 * lines.MAX_LINE_BYTES
+    assert peak < 5 * ndjson.MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_blank_lines_cost_little() -> None:
     decoder = LineDecoder[Item]("file", Item)
     begun = time.process_time()
     for _ in range(20):
-        ((_, items),) = decoder.decode(b"\n" * lines.BLOCK_BYTES)
-        assert len(items) == lines.BLOCK_BYTES
+        ((_, items),) = decoder.decode(b"\n" * ndjson.BLOCK_BYTES)
+        assert len(items) == ndjson.BLOCK_BYTES
     assert time.process_time() - begun < 1
 
 
@@ -260,7 +260,7 @@ def test_reading_streams(tmp_path: Path) -> None:
 
     path = written(tmp_path, TEXT * 1000)
     tracemalloc.start()
-    assert most(read_blocks(path)) <= 2 * lines.BLOCK_BYTES
+    assert most(read_blocks(path)) <= 2 * ndjson.BLOCK_BYTES
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8 * lines.BLOCK_BYTES
+    assert peak < 8 * ndjson.BLOCK_BYTES
