@@ -17,9 +17,9 @@ a member that has acknowledged an entry two changes ahead (the guard `witness` o
 Left out: snapshots, PreVote, heartbeats (`raft.py` has them). More is allowed than in etcd: anyone may campaign, not only voters;
 any higher term may be entered; a message's previous entry is not compared; a new leader may propose a change when it has applied
 all changes in its log, while etcd waits until it has applied its whole log. Learners are members that no half of a configuration
-counts. A write stores all that a member remembers at that moment, commit index included, as a Ready with entries does in etcd; or
-an earlier part of its log, as long as later writes are in hand. What waits for a write leaves at once, and may be delayed on its
-way; etcd's writes end later, and in order.
+counts. A write stores all that a member remembers at that moment, commit index included, as a Ready with entries does in etcd: at
+once, or later, when the member may be in another term already. Acknowledgements, votes and vote requests look only at what is
+stored when they leave. Writes in hand may be left out, but none is done that is behind what is stored; etcd does all, in order.
 """
 
 from __future__ import annotations
@@ -113,6 +113,13 @@ stored_voted = membership.relation("stored_voted", Node, Term, Node)
 stored_last = membership.relation("stored_last", Node, Entry)
 stored_committed = membership.relation("stored_committed", Node, Entry)
 
+# ---- what a member has handed to its storage, or will ask for
+
+in_hand = membership.relation(
+    *("in_hand", Node, Term, Entry, Entry), says="a write of this term, with this last and this last committed entry, may be done"
+)
+campaigned = membership.relation("campaigned", Node, Term, Entry, says="the last entry of the member's log when it campaigned")
+
 # ---- messages
 
 vote_requested = membership.relation("vote_requested", Node, Term, Entry, says="MsgVote: candidate, term, its last entry")
@@ -146,6 +153,9 @@ outrun = membership.relation(
     "outrun", Term, Entry, ghost=True, says="an entry that is two changes ahead was chosen in a term before"
 )
 grown = membership.relation("grown", Term, Entry, ghost=True, says="the leader of the term has a log that is two changes ahead")
+promised = membership.relation(
+    "promised", Node, Entry, ghost=True, says="the member has acknowledged the entry, or may do so when a write has ended"
+)
 justified = membership.relation("justified", Node, Entry, ghost=True, says="this choice justifies what the member has committed")
 stored_justified = membership.relation("stored_justified", Node, Entry, ghost=True, says="likewise, of what is stored")
 append_by = membership.function(
@@ -161,6 +171,16 @@ def reached(n: Node, t: Term) -> Formula:
 
 def stored_reached(n: Node, t: Term) -> Formula:
     return stored_current(n, t) | stored_left(n, t)
+
+
+def here(n: Node, t: Term, z: Entry) -> Formula:
+    """In the term the member remembers the log, or has stored it."""
+    return (current(n, t) & last(n, z)) | (stored_current(n, t) & stored_last(n, z))
+
+
+def asks(c: Node, k: Node, t: Term, z: Entry) -> Formula:
+    """The candidate has asked k for its vote with a log that ends with z; itself it asks by campaigning."""
+    return vote_requested(c, t, z) | ((k == c) & campaigned(c, t, z))
 
 
 def meet(q: Quorum, r: Quorum) -> Formula:
@@ -218,6 +238,11 @@ def is_top(e: Entry, t: Term) -> Formula:
 def is_witness(b: Entry, d: Entry, t: Term) -> Formula:
     """Chosen before t, two changes ahead of d, and by a quorum that intersects those of the configuration after d."""
     return chosen(b) & two_ahead(b, d) & near(version(d), chosen_version(b)) & (term(b) < t)
+
+
+def justifies(by: Entry, t: Term, y: Entry) -> Formula:
+    """This choice, of a term up to t, has y before it."""
+    return chosen(by) & prefix(y, by) & (term(by) <= t)
 
 
 # ---- axioms
@@ -284,6 +309,8 @@ membership.init(
             & ~leader(n, t)
             & ~elected(n, t)
             & forall(Node, lambda c: ~voted(n, t, c) & ~stored_voted(n, t, c))
+            & forall(Entry, lambda e: ~campaigned(n, t, e))
+            & forall(Entry, lambda e, d: ~in_hand(n, t, e, d))
         ),
     ),
 )
@@ -300,6 +327,7 @@ membership.init(
             & iff(stored_last(n, e), e == entry_0)
             & iff(stored_committed(n, e), e == entry_0)
             & iff(stored_justified(n, e), e == entry_0)
+            & iff(promised(n, e), e == entry_0)
         ),
     )
     & (term(entry_0) == term_0),
@@ -339,30 +367,35 @@ def enter(do: Action, n: Node, t: Term) -> None:
     do.set(left, lambda m, u: ite(m == n, u < t, left(m, u)))
 
 
+def promise(do: Action, n: Node, t: Term, z: Entry) -> None:
+    """The member may acknowledge the entries of the term in this log."""
+    do.set(promised, lambda m, e: promised(m, e) | ((m == n) & prefix(e, z) & (term(e) == t)))
+
+
 def becomes(do: Action, which: Any, n: Node, e: Entry) -> None:
     """The member's last, last committed or last applied entry becomes e."""
     do.set(which, lambda m, d: ite(m == n, d == e, which(m, d)))
 
 
 @membership.action
-def campaign(do: Action, n: Node, t: Term, t2: Term, d: Entry, x: Entry) -> None:
+def campaign(do: Action, n: Node, t: Term, t2: Term, z: Entry, d: Entry, x: Entry) -> None:
     """The election timeout has passed: the member becomes candidate of a newer term and votes for itself, all in memory."""
     do.require(current(n, t), "in_term")
     do.require(t < t2, "newer_term")
+    do.require(last(n, z), "own_last")
     do.require(applied(n, d), "own_applied")
     do.require(committed(n, x), "own_commit")
     do.require(version(d) == version(x), "no_unapplied_change")
     enter(do, n, t2)
     do.add(candidate, n, t2)
+    do.add(campaigned, n, t2, z)
     do.add(voted, n, t2, n)
 
 
 @membership.action
 def request_votes(do: Action, n: Node, t: Term, z: Entry) -> None:
-    """The candidate asks for votes, once its term and its own vote are stored, and its log with them."""
-    do.require(current(n, t), "in_term")
-    do.require(candidate(n, t), "is_candidate")
-    do.require(last(n, z), "own_last")
+    """The candidate asks for votes, once its term is stored. It may have given up by then."""
+    do.require(campaigned(n, t, z), "has_campaigned")
     do.require(stored_current(n, t), "written")
     do.add(vote_requested, n, t, z)
 
@@ -512,10 +545,8 @@ def receive_append(do: Action, n: Node, m: Append, z: Entry, x: Entry, by: Entry
 
 
 @membership.action
-def acknowledge(do: Action, n: Node, e: Entry, z: Entry, s: Entry) -> None:
-    """A member acknowledges an entry to the leader of the entry's term, once it is stored; the leader itself does too."""
-    do.require(current(n, term(e)), "in_term")
-    do.require(last(n, z) & prefix(e, z), "has_entry")
+def acknowledge(do: Action, n: Node, e: Entry, s: Entry) -> None:
+    """A member acknowledges an entry to the leader of the entry's term, once both are stored; the leader itself does too."""
     do.require(stored_current(n, term(e)), "term_written")
     do.require(stored_last(n, s) & prefix(e, s), "entry_written")
     do.add(acked, n, e)
@@ -556,33 +587,51 @@ def apply(do: Action, n: Node, d: Entry, e: Entry, x: Entry) -> None:
 # ---- storage
 
 
-def store_term(do: Action, n: Node) -> None:
-    """Term and vote are stored, and why what is committed is so."""
+@membership.action
+def write(do: Action, n: Node, t: Term, z: Entry) -> None:
+    """What the member remembers is stored at once: term, vote, log and commit index together."""
+    do.require(current(n, t), "in_term")
+    do.require(last(n, z), "own_last")
+    promise(do, n, t, z)
     do.set(stored_current, lambda m, t: ite(m == n, current(m, t), stored_current(m, t)))
     do.set(stored_left, lambda m, t: ite(m == n, left(m, t), stored_left(m, t)))
     do.set(stored_voted, lambda m, t, c: ite(m == n, voted(m, t, c), stored_voted(m, t, c)))
     do.set(stored_justified, lambda m, e: ite(m == n, justified(m, e), stored_justified(m, e)))
-
-
-@membership.action
-def write(do: Action, n: Node) -> None:
-    """What the member remembers is stored: term, vote, log and commit index together."""
-    store_term(do, n)
     do.set(stored_last, lambda m, e: ite(m == n, last(m, e), stored_last(m, e)))
     do.set(stored_committed, lambda m, e: ite(m == n, committed(m, e), stored_committed(m, e)))
 
 
 @membership.action
-def write_part(do: Action, n: Node, t: Term, z: Entry, x: Entry, r: Entry, s: Entry, y: Entry) -> None:
-    """Term and vote are stored, and the log and the commit index as they were a while ago: later writes are still in hand."""
-    do.require(last(n, z) & prefix(s, z), "has_entry")
-    do.require(committed(n, x) & prefix(y, x) & prefix(y, s), "own_commit")
-    do.require(stored_current(n, t) & stored_last(n, r), "own_stored")
-    do.require(forall(Entry, lambda d: (prefix(d, r) & prefix(d, z)) >> prefix(d, s)), "keeps_stored")
-    do.require(close(version(y), version(s)), "one_change_beyond_commit")
-    store_term(do, n)
+def hand_over(do: Action, n: Node, t: Term, z: Entry, x: Entry) -> None:
+    """What the member remembers is handed to the append thread."""
+    do.require(current(n, t), "in_term")
+    do.require(last(n, z), "own_last")
+    do.require(committed(n, x), "own_commit")
+    do.add(in_hand, n, t, z, x)
+    promise(do, n, t, z)
+
+
+@membership.action
+def end_write(do: Action, n: Node, t: Term, s: Entry, y: Entry, r: Entry, by: Entry) -> None:
+    """What was handed over is stored, but for the vote. The member may remember something else by now."""
+    do.require(in_hand(n, t, s, y), "handed_over")
+    do.require(~stored_left(n, t), "not_older")
+    do.require(stored_last(n, r), "own_stored")
+    do.require(forall(Entry, lambda d: (prefix(d, r) & (term(d) == t)) >> prefix(d, s)), "keeps_stored")
+    do.require(justifies(by, t, y), "justification")
+    do.set(stored_current, lambda m, u: ite(m == n, u == t, stored_current(m, u)))
+    do.set(stored_left, lambda m, u: ite(m == n, u < t, stored_left(m, u)))
     becomes(do, stored_last, n, s)
     becomes(do, stored_committed, n, y)
+    becomes(do, stored_justified, n, by)
+
+
+@membership.action
+def store_vote(do: Action, n: Node, t: Term, c: Node) -> None:
+    """A vote is stored, in a write that has stored the term."""
+    do.require(voted(n, t, c), "has_voted")
+    do.require(stored_current(n, t), "term_written")
+    do.add(stored_voted, n, t, c)
 
 
 def forget(do: Action, n: Node) -> None:
@@ -593,14 +642,18 @@ def forget(do: Action, n: Node) -> None:
     do.set(justified, lambda m, e: ite(m == n, stored_justified(m, e), justified(m, e)))
     do.set(candidate, lambda m, t: (m != n) & candidate(m, t))
     do.set(leader, lambda m, t: (m != n) & leader(m, t))
+    do.set(campaigned, lambda m, t, e: (m != n) & campaigned(m, t, e))
+    do.set(in_hand, lambda m, t, e, d: (m != n) & in_hand(m, t, e, d))
 
 
 @membership.action
-def restart(do: Action, n: Node, d: Entry, x: Entry) -> None:
+def restart(do: Action, n: Node, z: Entry, d: Entry, x: Entry) -> None:
     """A member restarts from what it has stored. What it had applied may be anything committed that is older."""
+    do.require(stored_last(n, z), "own_last")
     do.require(stored_committed(n, x), "own_commit")
     do.require(prefix(d, x), "applied_is_committed")
     forget(do, n)
+    do.set(promised, lambda m, e: ite(m == n, acked(m, e) | (promised(m, e) & prefix(e, z)), promised(m, e)))
     becomes(do, applied, n, d)
     do.set(committed, lambda m, e: ite(m == n, stored_committed(m, e), committed(m, e)))
 
@@ -660,21 +713,22 @@ def request_is_stored(c: Node, t: Term, z: Entry) -> Formula:
 
 
 @membership.invariant
-def one_request_per_term(c: Node, t: Term, z: Entry, z2: Entry) -> Formula:
-    return (vote_requested(c, t, z) & vote_requested(c, t, z2)) >> (z == z2)
+def campaign_describes_log(c: Node, t: Term, z: Entry) -> Formula:
+    """As long as a member is candidate, its log still ends as when it campaigned."""
+    known = reached(c, t) & (term(z) < t) & history(term(z), z) & started(term(z))
+    return ((candidate(c, t) & current(c, t) & last(c, z)) >> campaigned(c, t, z)) & (campaigned(c, t, z) >> known)
 
 
 @membership.invariant
-def request_describes_log(c: Node, t: Term, z: Entry, own: Entry) -> Formula:
-    """As long as a member is candidate, its log still ends as it has told."""
-    return (vote_requested(c, t, z) & candidate(c, t) & current(c, t) & last(c, own)) >> (z == own)
+def one_request_per_term(c: Node, t: Term, z: Entry, z2: Entry) -> Formula:
+    asked = vote_requested(c, t, z) | campaigned(c, t, z)
+    return (asked & (vote_requested(c, t, z2) | campaigned(c, t, z2))) >> (z == z2)
 
 
 @membership.invariant
 def vote_was_requested(n: Node, t: Term, c: Node, z: Entry) -> Formula:
     """Who has votes of others has asked for them."""
-    asked = (candidate(c, t) & current(c, t) & last(c, z)) >> vote_requested(c, t, z)
-    others = (voted(n, t, c) & (n != c)) >> (stored_reached(c, t) & asked)
+    others = (voted(n, t, c) & (n != c)) >> (stored_reached(c, t) & (campaigned(c, t, z) >> vote_requested(c, t, z)))
     return others & (vote_granted(n, t, c) >> stored_reached(c, t))
 
 
@@ -735,6 +789,13 @@ def log_is_history(n: Node, e: Entry) -> Formula:
     known = history(term(e), e) & started(term(e))
     reached_both = (last(n, e) >> reached(n, term(e))) & (stored_last(n, e) >> stored_reached(n, term(e)))
     return ((last(n, e) | stored_last(n, e)) >> known) & reached_both
+
+
+@membership.invariant
+def write_is_history(n: Node, t: Term, z: Entry, x: Entry) -> Formula:
+    """What is in hand to be written was the member's log, in a term that it has reached."""
+    known = reached(n, t) & (term(z) <= t) & history(term(z), z) & started(term(z))
+    return in_hand(n, t, z, x) >> (known & prefix(x, z) & close(version(x), version(z)))
 
 
 @membership.invariant
@@ -847,17 +908,39 @@ def history_has_grown(t: Term, e: Entry, a: Entry) -> Formula:
 
 
 @membership.invariant
-def ack_kept_while_choosable(k: Node, t: Term, e: Entry, a: Entry, q: Quorum, z: Entry) -> Formula:
-    """As long as all leaders have had the configuration, a member keeps what it has acknowledged."""
-    here = (current(k, t) & last(k, z)) | (stored_current(k, t) & stored_last(k, z))
-    return (choosable(e, q, a) & acked(k, e) & here & ~missed(term(e), t, a)) >> prefix(e, z)
+def promised_is_reached(k: Node, e: Entry, z: Entry, x: Entry) -> Formula:
+    """What is or will be stored in an entry's term may be acknowledged."""
+    written = in_hand(k, term(e), z, x) | (stored_current(k, term(e)) & stored_last(k, z))
+    promises = acked(k, e) | (written & prefix(e, z))
+    return (promises >> promised(k, e)) & (promised(k, e) >> (reached(k, term(e)) & history(term(e), e)))
+
+
+@membership.invariant
+def promise_kept_in_term(k: Node, e: Entry, z: Entry) -> Formula:
+    """In its term, a member keeps what it has acknowledged, and what it will when that is written."""
+    remembered = (promised(k, e) & current(k, term(e)) & last(k, z)) >> prefix(e, z)
+    return remembered & ((acked(k, e) & stored_current(k, term(e)) & stored_last(k, z)) >> prefix(e, z))
+
+
+@membership.invariant
+def promise_kept_while_choosable(k: Node, t: Term, e: Entry, a: Entry, q: Quorum, z: Entry) -> Formula:
+    """In later terms it does so, as long as all leaders have had the configuration."""
+    kept = promised(k, e) & (term(e) < t) & ~missed(term(e), t, a)
+    return (choosable(e, q, a) & kept & here(k, t, z)) >> prefix(e, z)
+
+
+@membership.invariant
+def write_keeps_choosable(k: Node, t: Term, e: Entry, a: Entry, q: Quorum, z: Entry, x: Entry) -> Formula:
+    """So does each write in hand."""
+    kept = promised(k, e) & (term(e) < t) & ~missed(term(e), t, a)
+    return (choosable(e, q, a) & kept & in_hand(k, t, z, x)) >> prefix(e, z)
 
 
 @membership.invariant
 def candidate_has_choosable(k: Node, c: Node, t: Term, e: Entry, a: Entry, q: Quorum, z: Entry) -> Formula:
-    """Who gets the vote of a member that has acknowledged a choosable entry has that entry."""
-    votes = voted(k, t, c) & vote_requested(c, t, z) & (term(e) < t)
-    return (choosable(e, q, a) & acked(k, e) & votes & ~missed(term(e), t, a)) >> prefix(e, z)
+    """Who gets the vote of a member that has acknowledged a choosable entry, or will, has that entry."""
+    votes = voted(k, t, c) & asks(c, k, t, z) & (term(e) < t)
+    return (choosable(e, q, a) & promised(k, e) & votes & ~missed(term(e), t, a)) >> prefix(e, z)
 
 
 # ---- invariants: commitment
@@ -891,14 +974,18 @@ def chosen_is_never_missed(e: Entry, t: Term) -> Formula:
 
 
 @membership.invariant
-def chosen_ack_is_kept(k: Node, t: Term, e: Entry, z: Entry) -> Formula:
-    here = (current(k, t) & last(k, z)) | (stored_current(k, t) & stored_last(k, z))
-    return (chosen(e) & acked(k, e) & here) >> prefix(e, z)
+def chosen_promise_is_kept(k: Node, t: Term, e: Entry, z: Entry) -> Formula:
+    return (chosen(e) & promised(k, e) & here(k, t, z) & (term(e) < t)) >> prefix(e, z)
+
+
+@membership.invariant
+def write_keeps_chosen(k: Node, t: Term, e: Entry, z: Entry, x: Entry) -> Formula:
+    return (chosen(e) & promised(k, e) & in_hand(k, t, z, x) & (term(e) < t)) >> prefix(e, z)
 
 
 @membership.invariant
 def chosen_reaches_candidates(k: Node, c: Node, t: Term, e: Entry, z: Entry) -> Formula:
-    return (chosen(e) & acked(k, e) & voted(k, t, c) & vote_requested(c, t, z) & (term(e) < t)) >> prefix(e, z)
+    return (chosen(e) & promised(k, e) & voted(k, t, c) & asks(c, k, t, z) & (term(e) < t)) >> prefix(e, z)
 
 
 @membership.invariant
@@ -979,7 +1066,8 @@ def leader_completeness(e: Entry, t: Term) -> Formula:
     using=(
         "acts_in_reached_term",
         "candidate_of_reached_term",
-        "chosen_ack_is_kept",
+        "chosen_promise_is_kept",
+        "promised_is_reached",
         "chosen_has_quorum",
         "chosen_is_history",
         "chosen_quorum_intersects",
@@ -1017,7 +1105,8 @@ def leader_has_grown(n: Node, t: Term, z: Entry, a: Entry) -> Formula:
 @membership.invariant(
     using=(
         "candidate_has_choosable",
-        "ack_kept_while_choosable",
+        "promised_is_reached",
+        "promise_kept_while_choosable",
         "vote_is_stored",
         "vote_was_requested",
         "voted_in_reached_term",
@@ -1079,7 +1168,7 @@ def log_is_older_history(t: Term, z: Entry) -> Formula:
     return forall(Entry, lambda e: prefix(e, z) >> (history(term(z), e) & history(term(e), e) & (term(e) < t)))
 
 
-@membership.lemma(become_leader, using=("vote_is_stored", "vote_was_requested"))
+@membership.lemma(become_leader, using=("vote_is_stored", "vote_was_requested", "campaign_describes_log"))
 def voters_were_asked(n: Node, t: Term, z: Entry, q: Quorum) -> Formula:
     """Who has voted for the candidate was told how its log ends, but for itself."""
     return forall(Node, lambda k: member(k, q) >> (voted(k, t, n) & ((k == n) | vote_requested(n, t, z))))
@@ -1091,7 +1180,7 @@ def voters_have_left_earlier_terms(t: Term, q: Quorum) -> Formula:
     return forall(Node, Term, lambda k, u: (member(k, q) & (u < t)) >> stored_left(k, u))
 
 
-@membership.lemma(become_leader, using=("chosen_ack_is_kept", "chosen_reaches_candidates"))
+@membership.lemma(become_leader, using=("chosen_promise_is_kept", "chosen_reaches_candidates", "promised_is_reached"))
 def voters_brought_choices(t: Term, z: Entry, q: Quorum) -> Formula:
     """The log has what its voters have acknowledged of earlier choices."""
     return forall(Node, Entry, lambda k, e: (member(k, q) & acked(k, e) & chosen(e) & (term(e) < t)) >> prefix(e, z))
@@ -1161,7 +1250,7 @@ def was_choosable(e: Entry, r: Quorum, a: Entry, t: Term, z: Entry) -> Formula:
     return choosable(e, r, a) & history(term(e), e) & (term(e) < t) & ~missed(term(e), t, a) & prefix(a, z)
 
 
-@membership.lemma(become_leader, using=("ack_kept_while_choosable", "candidate_has_choosable"))
+@membership.lemma(become_leader, using=("promise_kept_while_choosable", "candidate_has_choosable", "promised_is_reached"))
 def voters_brought_choosables(t: Term, z: Entry, d: Entry) -> Formula:
     """The log has what a quorum that intersects the voters may have chosen."""
     return forall(
@@ -1260,6 +1349,11 @@ def every_commitment_is_justified(n: Node) -> Formula:
     return exists(Entry, lambda e: justified(n, e)) & exists(Entry, lambda e: stored_justified(n, e))
 
 
+@membership.invariant(layer=1)
+def every_write_is_justified(n: Node, t: Term, z: Entry, x: Entry) -> Formula:
+    return in_hand(n, t, z, x) >> exists(Entry, lambda e: justifies(e, t, x))
+
+
 @membership.invariant(layer=1, using=(), source="the guard `witness` of become_leader keeps nobody from being elected")
 def every_outrun_configuration_has_witness(t: Term, d: Entry) -> Formula:
     """If some choice is two changes ahead, one is so that was counted by a configuration next to this one."""
@@ -1272,7 +1366,7 @@ def every_term_has_top(t: Term) -> Formula:
     return (t != term_0) >> exists(Entry, lambda e: is_top(e, t))
 
 
-for name in ("every_outrun_configuration_has_witness", "every_term_has_top"):
+for name in ("every_write_is_justified", "every_outrun_configuration_has_witness", "every_term_has_top"):
     membership.leaves_epr(name, "for every term or entry there is an entry, and entries have terms")
 
 
@@ -1299,6 +1393,7 @@ def draw(view: View, n: object) -> str:
         *(f"{which.name} {' and '.join(view.those(which, n)) or '?'}" for which in (last, committed, applied)),
         f"stored: term {' and '.join(map(str, view.those(stored_current, n))) or '?'}",
         f"last {' and '.join(view.those(stored_last, n)) or '?'}",
+        *(f"in hand: term {t}, last {z}, committed {x}" for t, z, x in view.those(in_hand, n)),
     ]
     return ", ".join(parts)
 
@@ -1383,12 +1478,14 @@ membership.sometimes(
 # ---- wrong protocols
 
 
-def campaign_on_timeout_now(do: Action, n: Node, t: Term, t2: Term) -> None:
+def campaign_on_timeout_now(do: Action, n: Node, t: Term, t2: Term, z: Entry) -> None:
     """A leader asks the member to take over, and it campaigns without a look at what it has not applied."""
     do.require(current(n, t), "in_term")
     do.require(t < t2, "newer_term")
+    do.require(last(n, z), "own_last")
     enter(do, n, t2)
     do.add(candidate, n, t2)
+    do.add(campaigned, n, t2, z)
     do.add(voted, n, t2, n)
 
 
@@ -1536,6 +1633,5 @@ for guard, because in {
     "propose_joint.from_simple": "the new outgoing half is the old incoming one, whether the old configuration was joint or not",
     "propose_leave.from_joint": INCOMING,
     "propose_leave.to_simple": INCOMING,
-    "acknowledge.term_written": "who has stored an entry of its current term has stored that term with it",
 }.items():
     membership.needs_not(guard, because)

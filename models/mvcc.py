@@ -104,7 +104,6 @@ version = mvcc.function("version", Revision, Key, to=Version)
 create_revision = mvcc.relation("create_revision", Revision, Key, Revision, says="... and when it was created")
 keep = mvcc.relation("keep", Key, Revision, says="the record that the index found for the compaction to keep")
 writing = mvcc.relation("writing", Revision, says="the revision of the transaction under way")
-compared = mvcc.relation("compared", Key, Revision, says="the newest change of the key that a compare of it has seen")
 
 # ---- what the backend has stored
 
@@ -120,6 +119,9 @@ told_revision = mvcc.relation("told_revision", Revision, says="a client was told
 
 floor = mvcc.function("floor", Key, to=Revision, ghost=True, says="the newest record that others were removed for")
 stored_floor = mvcc.function("stored_floor", Key, to=Revision, ghost=True, says="... in what the backend has stored")
+compared = mvcc.relation(
+    "compared", Key, Revision, ghost=True, says="the newest change of the key that a compare of the transaction has seen"
+)
 swapped = mvcc.relation(
     "swapped",
     Key,

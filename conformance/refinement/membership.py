@@ -3,9 +3,9 @@
 An element of sort Entry is a log up to that entry. Of the logs of others a member is told index and term of an entry: if it has
 that one itself, all before it is the same (`one_entry`), and whatever it does not have, it does not look at. So `Place` will do.
 
-Writes in hand end later and in their order, and each has what the member was when it handed it over. The member is taken to
-remember what its next write has, with all that came in the same term on top of that, and to enter newer terms when that write
-has ended. Nobody can tell, as long as nothing leaves before that is promised in a newer term.
+Writes in hand end later and in their order, and each has what the member was when it handed it over. What leaves with a write is
+about what is stored then, and the member may be in a newer term by that time: it is known what a write in hand has, whom it votes
+for, and that it is to ask for votes.
 """
 
 from __future__ import annotations
@@ -170,13 +170,15 @@ class Image(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A member as the specification sees it: what it remembers, what it has stored, and whom it counts on."""
+    """A member as the specification sees it: what it remembers, has stored and is to store, and whom it counts on."""
 
     id: int
     now: Image
     applied: int
     role: StateType
     stored: Image
+    in_hand: tuple[Image, ...] = ()
+    requests: frozenset[Image] = frozenset()  # those in hand after which it asks for votes
     votes: frozenset[int] = frozenset()
     matches: tuple[tuple[int, int], ...] = ()
 
@@ -195,16 +197,17 @@ class Member(NamedTuple):
 
 def member_of(state: Running) -> Member:
     """The member in this state."""
-    raft, images = state.node.raft, images_of(state)
-    stored, now, present = images[0], _remembered(state, images), images[-1]
+    raft, (stored, *in_hand, now) = state.node.raft, images_of(state)
     handed = state.ready.committed_entries if state.ready is not None else ()
     applied = handed[-1].index if handed else state.applied
-    if now != present:
-        asks = any(each.type is MessageType.MsgVote for work in state.writes for each in work.responses if each.term == now.term)
-        return Member(state.id, now, applied, StateType.StateCandidate if asks else StateType.StateFollower, stored)
+    requests = frozenset(image for image, work in zip(in_hand, state.writes, strict=False) if _asks_for_votes(work))
     votes = frozenset(voter for voter, granted in raft.tracker.votes if granted and state.role is StateType.StateCandidate)
     matches = tuple((other, progress.match) for other, progress in raft.tracker.progress if state.leads)
-    return Member(state.id, now, applied, state.role, stored, votes, matches)
+    return Member(state.id, now, applied, state.role, stored, tuple(in_hand), requests, votes, matches)
+
+
+def _asks_for_votes(work: Message) -> bool:
+    return any(each.type is MessageType.MsgVote for each in work.responses)
 
 
 def images_of(state: Running) -> list[Image]:
@@ -216,28 +219,10 @@ def images_of(state: Running) -> list[Image]:
     return [*images, Image(state.term, state.node.raft.vote, state.log, state.commit)]
 
 
-def written_next(state: Running) -> Image:
-    """What will be stored when the next write has ended."""
-    return images_of(state)[1]
-
-
 def _in_hand(state: Running) -> list[tuple[Sequence[Entry], HardState]]:
     if state.ready is not None:
         return [(state.ready.entries, state.ready.hard_state)]
     return [(each.entries, HardState(each.term, each.vote, each.commit)) for each in state.writes]
-
-
-def _remembered(state: Running, images: Sequence[Image]) -> Image:
-    """What the member is taken to remember."""
-    _, *later, present = images
-    if not later or (state.writes and later[-1] != present):
-        return present  # all that there is was handed over, unless there is a mistake, which must be seen
-    now, *others = *later, present
-    for image in others:
-        if (now.term, now.vote, now.log) != (image.term, image.vote, image.log[: len(now.log)]):
-            break
-        now = image
-    return now
 
 
 # ---- what they know, stand for and tell
@@ -297,6 +282,12 @@ class Map:
         ):
             for entry in self.world.universes[spec.Entry]:
                 known.set(relation, (member.id, entry), entry == log)
+        for image in member.in_hand:
+            known.set(spec.in_hand, (member.id, image.term, image.log, committed_in(image)), True)
+            if image.vote != NO_ID:
+                known.set(spec.voted, (member.id, image.term, image.vote), True)
+        for image in member.requests:
+            known.set(spec.campaigned, (member.id, image.term, image.log), True)
         return known
 
     def _map_term(self, known: Known, member: int, image: Image, relations: tuple[Any, Any, Any]) -> None:
@@ -387,19 +378,22 @@ class Course:
     applied: int = field(init=False)
     stored: Image = field(init=False)
     own_match: int = field(init=False)
+    to_hand_over: list[Image] = field(init=False)
     promises: list[Message] = field(init=False)  # that have not left so far
     appends: list[Message] = field(init=False)  # likewise
 
     def __post_init__(self) -> None:
         self.now, self.applied, self.stored = self.before.now, self.before.applied, self.before.stored
         self.own_match = self.before.match(self.step.id)
+        self.to_hand_over = list(self.after.in_hand[len(self.before.in_hand) - self.ends_write :])
         self.promises = [each for each in self.step.sends if each.type in PROMISES and not each.reject]
         self.appends = [each for each in self.step.sends if each.type is MessageType.MsgApp]
 
     def run(self) -> None:
         """All of them."""
         if self.step.happens(RESTART):
-            self._do("restart", d=self.after.now.log[: self.after.applied + 1], x=committed_in(self.before.stored))
+            stored = self.before.stored
+            self._do("restart", z=stored.log, d=self.after.now.log[: self.after.applied + 1], x=committed_in(stored))
             return
         if self.ends_write:
             self._end_write()
@@ -407,7 +401,7 @@ class Course:
         self._grant_vote()
         self._receive_append()
         self._write()
-        self._keep_promises()
+        self._keep_promises(self.now)
         self._be_elected()
         if self.leads:
             self._lead()
@@ -427,6 +421,8 @@ class Course:
 
     def log_of(self, message: Message) -> Log:
         """The log that a message is about that is sent."""
+        if self.ends_write and message.type in PROMISES:
+            return self.before.in_hand[0].log
         return self.after.now.log if message.term == self.after.now.term else self.before.now.log
 
     def _do(self, action: str, **arguments: Any) -> None:
@@ -441,36 +437,37 @@ class Course:
     # ---- storage
 
     def _end_write(self) -> None:
-        written = written_next(self.step.before)
-        if written == self.now:
-            self._do("write")
-        else:
-            known = {"z": self.now.log, "x": committed_in(self.now), "t": self.stored.term, "r": self.stored.log}
-            self._do("write_part", **known, s=written.log, y=committed_in(written))
+        written = self.before.in_hand[0]
+        self._do("end_write", t=written.term, s=written.log, y=committed_in(written), r=self.stored.log)
+        if written.vote != NO_ID:
+            self._do("store_vote", t=written.term, c=written.vote)
         self.stored = written
-        self._keep_promises()
+        self._keep_promises(written)
 
     def _write(self) -> None:
-        """What is written within the step."""
+        """What is written within the step, or handed to the append thread."""
         if self.stored not in (self.now, self.after.stored):
-            self._do("write")
+            self._do("write", t=self.now.term, z=self.now.log)
             self.stored = self.now
+        if self.now in self.to_hand_over:
+            self._do("hand_over", t=self.now.term, z=self.now.log, x=committed_in(self.now))
+            self.to_hand_over = [each for each in self.to_hand_over if each != self.now]
 
-    def _keep_promises(self) -> None:
-        """Those of this term leave, now that they are written."""
-        of_this_term = [each for each in self.promises if each.term == self.now.term]
-        self.promises = [each for each in self.promises if each.term != self.now.term]
-        for message in of_this_term:
+    def _keep_promises(self, image: Image) -> None:
+        """Those of its term leave, now that this is written."""
+        of_its_term = [each for each in self.promises if each.term == image.term]
+        self.promises = [each for each in self.promises if each.term != image.term]
+        for message in of_its_term:
             if message.type is MessageType.MsgVote:
-                self._do("request_votes", t=message.term, z=self.now.log)
+                self._do("request_votes", t=message.term, z=image.log)
             elif message.type is MessageType.MsgVoteResp:
                 self._do("send_vote", t=message.term, c=message.to)
             else:
-                self._acknowledge(own_entries(self.now.log, message.term, message.index))
+                self._acknowledge(own_entries(image.log, message.term, message.index))
 
     def _acknowledge(self, entries: Iterable[Log]) -> None:
         for entry in entries:
-            self._do("acknowledge", e=entry, z=self.now.log, s=self.stored.log)
+            self._do("acknowledge", e=entry, s=self.stored.log)
 
     # ---- elections
 
@@ -479,10 +476,11 @@ class Course:
         told = message is not None and message.term == after.term
         if after.term == self.now.term:
             return
-        if after.vote == self.step.id and (self.ends_write or self._is_to_campaign()):
-            self._do("campaign", t=self.now.term, t2=after.term, d=self._applied_log, x=committed_in(self.now))
+        if after.vote == self.step.id and self._is_to_campaign():
+            own = {"z": self.now.log, "d": self._applied_log, "x": committed_in(self.now)}
+            self._do("campaign", t=self.now.term, t2=after.term, **own)
             self.now = self.now._replace(term=after.term, vote=after.vote)
-        elif told or self.ends_write:
+        elif told:
             self._do("update_term", t=self.now.term, t2=after.term)
             self.now = self.now._replace(term=after.term, vote=NO_ID)
 

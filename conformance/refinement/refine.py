@@ -13,6 +13,7 @@ from kubeproof.conformance.refinement.binding import Binding
 from kubeproof.conformance.refinement.election import ELECTION
 from kubeproof.conformance.refinement.judge import Judge, NotAllowed
 from kubeproof.conformance.refinement.membership import MEMBERSHIP
+from kubeproof.conformance.refinement.mvcc import MVCC
 from kubeproof.conformance.refinement.raft import RAFT
 from kubeproof.conformance.refinement.reads import READS
 from kubeproof.conformance.verdict import InvalidInput
@@ -20,7 +21,7 @@ from kubeproof.models.logic.formulas import Symbol
 
 UNLIMITED = Limits()
 
-BINDINGS = {binding.specification.name: binding for binding in (RAFT, MEMBERSHIP, READS, ELECTION)}
+BINDINGS = {binding.specification.name: binding for binding in (RAFT, MEMBERSHIP, READS, ELECTION, MVCC)}
 
 
 @dataclass(frozen=True, slots=True)

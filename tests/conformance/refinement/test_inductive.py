@@ -28,10 +28,11 @@ SMALL = {
     "membership": ("raft-membership", ("terms=1", "messages=3", "proposals=0")),
     "reads": ("raft-read-index", ("members=2", "messages=2", "proposals=0")),
     "election": ("election-failover", ("writes=3",)),
+    "mvcc": ("store-crash", ("proposals=2", "crashes=1")),
 }
 """A scenario for each specification, small enough to carry all history along."""
 
-ONE_HISTORY = ("election",)
+ONE_HISTORY = ("election", "mvcc")
 """Where history grows for ever, as time does."""
 
 BIG = {
@@ -39,6 +40,7 @@ BIG = {
     "membership": ("raft-membership", ("terms=6", "proposals=4", "changes=4", "messages=16")),
     "reads": ("raft-read-index", ("terms=5", "proposals=3", "reads=6", "messages=20")),
     "election": ("election-fencing", ("writes=30",)),
+    "mvcc": ("store-crash-keys", ("proposals=8", "compactions=4", "crashes=4")),
 }
 """One for random runs, which is too big to be explored."""
 
