@@ -393,6 +393,55 @@ def spec(name: str) -> int:
     return 0
 
 
+@cli.group()
+def record() -> None:
+    """Record what a real system does under faults."""
+
+
+@record.command("etcd")
+@click.option("--out", type=click.File("wb", lazy=False), metavar="FILE", required=True, help="Where to write.")
+@click.option("--etcd", "binary", metavar="BINARY", help="The etcd to start; the installed one, if none is named.")
+@click.option("--members", type=click.IntRange(1, 9), default=1, show_default=True, metavar="N")
+@click.option("--clients", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N")
+@click.option("--operations", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="Of all clients.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what is asked, and of the faults.")
+@click.option("--faults", default="", metavar="LIST", help="Of kill, restart, pause, leader; separated by commas.")
+@click.option("--format", "format_", type=click.Choice(["run", "etcd-answers"]), default="run", show_default=True)
+@click.option("--scenario", metavar="NAME", help="Re-confirm a finding instead (docs/findings); exit code 1 if it does not show.")
+def record_etcd(
+    out: BinaryIO,
+    binary: str | None,
+    members: int,
+    clients: int,
+    operations: int,
+    seed: int,
+    faults: str,
+    format_: str,
+    scenario: str | None,
+) -> int:
+    """Start an etcd on loopback, ask it, do faults to it, and write down what happens.
+
+    What clients and watchers ask and hear becomes a Run; with --format etcd-answers, of one client of one member without faults,
+    recorded answers, which `kubeproof check` judges. Processes and data are removed in the end.
+
+    \b
+    Examples:
+      kubeproof record etcd --out run.ndjson --members 3 --clients 4 --faults kill,pause,leader
+      kubeproof record etcd --out answers.ndjson --format etcd-answers
+      kubeproof record etcd --out case.ndjson --scenario two-changes-open-range
+    """
+    from kubeproof.conformance.adapters.etcd.command import CannotBeRecorded, record
+    from kubeproof.conformance.adapters.etcd.record import Plan
+
+    plan = Plan(members, clients, operations, seed, tuple(filter(None, faults.split(","))))
+    try:
+        done = record(binary, plan, format_, scenario, out)
+    except CannotBeRecorded as problem:
+        raise click.ClickException(str(problem)) from None
+    click.echo(f"{printable(out.name)}: {done.text}")
+    return 0 if done.as_expected else 1
+
+
 @cli.command()
 @click.option("--quick", is_flag=True, help="20 simulated seeds instead of 200.")
 @report_options

@@ -1,0 +1,1 @@
+"""Other people's implementations, as they are: started, driven and watched."""

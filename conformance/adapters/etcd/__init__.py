@@ -1,0 +1,1 @@
+"""A real etcd on loopback: its processes, and its JSON gateway."""
