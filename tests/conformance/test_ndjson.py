@@ -32,8 +32,8 @@ class Item(Struct, forbid_unknown_fields=True):
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "BLOCK_BYTES", 64)
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 256)
+    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(ndjson, "MAX_LINE_BYTES", 256)
 
 
 def written(folder: Path, data: bytes) -> str:
@@ -154,12 +154,12 @@ def test_a_pipe_is_read_at_its_writers_pace(pipe: str) -> None:
 
 
 def test_a_pipe_that_nobody_writes_to_ends(pipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "WRITER_PATIENCE_S", 0.05)
+    monkeypatch.setattr(ndjson, "WRITER_PATIENCE_S", 0.05)
     assert not list(read_blocks(pipe))
 
 
 def test_a_silent_writer_is_waited_for_until_the_limit(pipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "WRITER_PATIENCE_S", 0.05)
+    monkeypatch.setattr(ndjson, "WRITER_PATIENCE_S", 0.05)
     keeps_open = os.open(pipe, os.O_RDWR)
     begun = time.monotonic()
     with pytest.raises(LimitReached, match="time limit"):
