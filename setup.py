@@ -11,6 +11,6 @@ setup(
         "kubeproof.models": ["hints/*.json"],
         "kubeproof.conformance.interaction": ["scenarios/*.txt"],
         "kubeproof.conformance.trace": ["*.schema.json"],
-        "kubeproof.conformance": ["scenarios/*/*.yaml"],
+        "kubeproof.conformance.scenarios": ["*/*.yaml"],
     },
 )

@@ -16,12 +16,12 @@ from collections.abc import Callable
 
 from benchmarks import ongardie_raft
 from kubeproof.conformance.bindings import raft
-from kubeproof.conformance.explore.explore import How, explore
 from kubeproof.conformance.explore.explorer import Exploration
-from kubeproof.conformance.explore.scenario import GROUPS, shipped
 from kubeproof.conformance.explore.system import Model
-from kubeproof.conformance.explore.systems import two_phase_commit
 from kubeproof.conformance.limits import LimitReached, Limits, resident_mb
+from kubeproof.conformance.scenarios.explore import How, explore
+from kubeproof.conformance.scenarios.scenario import GROUPS, shipped
+from kubeproof.conformance.scenarios.systems import two_phase_commit
 
 ROUNDS = 3
 MODELS: dict[str, Callable[[], Model]] = {

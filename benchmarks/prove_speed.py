@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable
 
 from kubeproof.conformance.explore.explorer import Exploration
-from kubeproof.conformance.explore.scenario import load
 from kubeproof.conformance.limits import Limits, available_processors
 from kubeproof.conformance.proofs.mutants import judge_mutants
 from kubeproof.conformance.proofs.prove import load_hints, prove
 from kubeproof.conformance.proofs.work import How
 from kubeproof.conformance.refinement.refine import BINDINGS, refine
+from kubeproof.conformance.scenarios.scenario import load
 from kubeproof.conformance.verdict import Result, Verdict
 
 CONSENSUS_AND_ELECTION = ("raft", "membership", "reads", "lease_reads", "election")

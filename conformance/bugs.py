@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from kubeproof.conformance.explore.explore import How, explore_scenario
-from kubeproof.conformance.explore.scenario import BUGS, Scenario, load, shipped
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.explore import How, explore_scenario
+from kubeproof.conformance.scenarios.scenario import BUGS, Scenario, load, shipped
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.impl.cluster.faults import APPLICATION_MISTAKES
 from kubeproof.impl.election.faults import MISTAKES as ELECTION_MISTAKES

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kubeproof.conformance.explore import recorded
 from kubeproof.conformance.limits import LimitReached, Limits
 from kubeproof.conformance.ndjson import read_blocks
+from kubeproof.conformance.scenarios import recorded
 from kubeproof.conformance.simulation.demonstrate import demonstrate
 from kubeproof.conformance.simulation.plan import Plan, plan_from
 from kubeproof.conformance.simulation.registry import FAULTS, Fault

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from kubeproof.conformance.explore.explore import explore
-from kubeproof.conformance.explore.scenario import shipped
 from kubeproof.conformance.interaction import run_file
 from kubeproof.conformance.limits import Limits, available_processors
 from kubeproof.conformance.proofs import work
 from kubeproof.conformance.proofs.prove import load_hints, prove
+from kubeproof.conformance.scenarios.explore import explore
+from kubeproof.conformance.scenarios.scenario import shipped
 from kubeproof.conformance.simulation import simulate_varied
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import Result, Verdict

@@ -232,7 +232,7 @@ def explore(
       kubeproof explore two-phase-commit --set managers=5
       kubeproof explore raft-crash --refines raft
     """
-    from kubeproof.conformance.explore.scenario import GROUPS, load, shipped
+    from kubeproof.conformance.scenarios.scenario import GROUPS, load, shipped
 
     if list_:
         for each in (group,) if group else GROUPS:
@@ -247,9 +247,9 @@ def explore(
     if checkpoint is not None and len(scenarios) > 1:
         raise click.UsageError("expected one SCENARIO with --checkpoint")
     from kubeproof.conformance.cli.exploration import exploration_lines
-    from kubeproof.conformance.explore.explore import How
-    from kubeproof.conformance.explore.explore import explore as explore_scenario
     from kubeproof.conformance.explore.progress import progress_line
+    from kubeproof.conformance.scenarios.explore import How
+    from kubeproof.conformance.scenarios.explore import explore as explore_scenario
 
     def judge(name: str, limits: Limits) -> Result:
         with progress_line() as show:

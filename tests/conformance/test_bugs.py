@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from kubeproof.conformance import bugs
-from kubeproof.conformance.explore import scenario as scenarios
-from kubeproof.conformance.explore.scenario import Bug, Scenario
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios import scenario as scenarios
+from kubeproof.conformance.scenarios.scenario import Bug, Scenario
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
 TWICE = "raft-vote-granted-twice"

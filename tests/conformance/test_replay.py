@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kubeproof.conformance.explore.explore import explore
-from kubeproof.conformance.explore.scenario import BUGS, shipped
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.replay import replay
+from kubeproof.conformance.scenarios.explore import explore
+from kubeproof.conformance.scenarios.scenario import BUGS, shipped
 from kubeproof.conformance.simulation import simulate
 from kubeproof.conformance.simulation.plan import plan_from, varied_plan
 from kubeproof.conformance.simulation.simulate import run_plan

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kubeproof.conformance.bindings import election
-from kubeproof.conformance.explore.explore import explore
 from kubeproof.conformance.explore.explorer import Exploration
 from kubeproof.conformance.explore.plain import first_state, successors
-from kubeproof.conformance.explore.scenario import BUGS, FULL, QUICK, load, shipped
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.explore import explore
+from kubeproof.conformance.scenarios.scenario import BUGS, FULL, QUICK, load, shipped
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 from kubeproof.impl.election import MISTAKES
 

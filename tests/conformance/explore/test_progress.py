@@ -9,8 +9,8 @@ import pytest
 from kubeproof.conformance.explore import progress
 from kubeproof.conformance.explore.explorer import Exploration, Statistics
 from kubeproof.conformance.explore.progress import line, progress_line
-from kubeproof.conformance.explore.systems import two_phase_commit
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.systems import two_phase_commit
 
 
 class Terminal(io.StringIO):

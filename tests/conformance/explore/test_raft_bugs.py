@@ -8,9 +8,9 @@ import pytest
 
 from kubeproof.conformance import bugs
 from kubeproof.conformance.bindings.raft.setup import EXPLORED_APPLICATION_FAULTS
-from kubeproof.conformance.explore.scenario import Scenario
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.scenario import Scenario
 from kubeproof.conformance.verdict import Verdict
 from kubeproof.impl.raft.faults import MISTAKES
 

@@ -14,10 +14,10 @@ import pytest
 
 from kubeproof.conformance.explore import known_steps, saving
 from kubeproof.conformance.explore.asking import MANY, Answer, Askers, Query
-from kubeproof.conformance.explore.explore import How, explore
 from kubeproof.conformance.explore.system import Event, Message, Step
-from kubeproof.conformance.explore.systems.two_phase_commit import ABORT, PREPARE, TwoPhaseCommit
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.explore import How, explore
+from kubeproof.conformance.scenarios.systems.two_phase_commit import ABORT, PREPARE, TwoPhaseCommit
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 
 BIG = ("managers=7",)
@@ -43,7 +43,7 @@ def test_a_search_that_a_limit_ended_goes_on(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from kubeproof.conformance.explore.explore import How, explore
+from kubeproof.conformance.scenarios.explore import How, explore
 from kubeproof.conformance.limits import Limits
 explore("two-phase-commit", ("managers=9",), Limits(), How(threads=2, checkpoint=Path(sys.argv[1]), checkpoint_every_s=0))
 """

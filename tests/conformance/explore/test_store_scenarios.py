@@ -13,8 +13,8 @@ from kubeproof.conformance.bindings.store import labels
 from kubeproof.conformance.explore.counterexample import shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.plain import first_state, successors
-from kubeproof.conformance.explore.scenario import BUGS, FULL, QUICK, load, shipped
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.scenario import BUGS, FULL, QUICK, load, shipped
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.store import MISTAKES
 

@@ -18,13 +18,13 @@ from kubeproof.conformance.bindings.election.candidate import PAUSES, TICK, WRIT
 from kubeproof.conformance.bindings.election.lease import Lease, Resource
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import load, shipped
 from kubeproof.conformance.explore.system import Event, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.election import BY_CANDIDATE, ELECTION
 from kubeproof.conformance.refinement.judge import ghost_guards
 from kubeproof.conformance.refinement.locality import Locality
 from kubeproof.conformance.refinement.refine import Refinement, refine
+from kubeproof.conformance.scenarios.scenario import load, shipped
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.election import Answer, FenceState, LeaderElectionRecord, Outcome, Phase, Request, Verb
 from kubeproof.models import election as spec

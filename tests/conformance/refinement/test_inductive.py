@@ -11,7 +11,6 @@ import pytest
 
 from kubeproof.conformance.explore.explorer import Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import load
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.binding import Binding, Reading
@@ -19,6 +18,7 @@ from kubeproof.conformance.refinement.inductive import Disproved, hold_along, ho
 from kubeproof.conformance.refinement.judge import Abstract
 from kubeproof.conformance.refinement.raft import RAFT
 from kubeproof.conformance.refinement.refine import BINDINGS
+from kubeproof.conformance.scenarios.scenario import load
 from kubeproof.models import raft as spec
 from kubeproof.models.logic import Formula, forall
 from kubeproof.models.logic.specification import Kind, Property

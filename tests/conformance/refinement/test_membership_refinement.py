@@ -15,7 +15,6 @@ from kubeproof.conformance.bindings.raft.member import ANSWER
 from kubeproof.conformance.bindings.raft.state import Running
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import Scenario, load, shipped
 from kubeproof.conformance.explore.system import Event, Message, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.inductive import hold_along
@@ -23,6 +22,7 @@ from kubeproof.conformance.refinement.judge import ghost_guards
 from kubeproof.conformance.refinement.locality import Locality
 from kubeproof.conformance.refinement.membership import EMPTY, MEMBERSHIP, Halves, Place, Tree
 from kubeproof.conformance.refinement.refine import Refinement, refine
+from kubeproof.conformance.scenarios.scenario import Scenario, load, shipped
 from kubeproof.impl.raft import ConfState
 from kubeproof.impl.raft.confchange import ConfChangeV2, conf_changes_from_string, encode_conf_change
 from kubeproof.impl.raft.types import Entry, MessageType, StateType

@@ -14,12 +14,12 @@ from kubeproof.conformance.bindings.store import menu
 from kubeproof.conformance.bindings.store.member import COMMIT, CRASH, READ, REPLAY, TELL, Entry, Member, MemberComponent
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import load, shipped
 from kubeproof.conformance.explore.system import Event, Message, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.judge import Judge, NotAllowed, ghost_guards
 from kubeproof.conformance.refinement.mvcc import MVCC, Map, world
 from kubeproof.conformance.refinement.refine import Refinement, refine
+from kubeproof.conformance.scenarios.scenario import load, shipped
 from kubeproof.impl.store import KeyValue, Options, Server
 from kubeproof.impl.store.requests import DeleteRangeRequest, PutRequest, Request
 from kubeproof.models import mvcc as spec

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from kubeproof.conformance.bindings.raft.state import Running
-from kubeproof.conformance.explore.explore import NOT_REFINED, How, explore
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import load, shipped
 from kubeproof.conformance.explore.system import Event, Message, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.judge import ghost_guards
 from kubeproof.conformance.refinement.locality import Locality
 from kubeproof.conformance.refinement.raft import RAFT
 from kubeproof.conformance.refinement.refine import Refinement, refine
+from kubeproof.conformance.scenarios.explore import NOT_REFINED, How, explore
+from kubeproof.conformance.scenarios.scenario import load, shipped
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 from kubeproof.impl.raft.types import Entry, MessageType, StateType
 from kubeproof.impl.raft.types import Message as RaftMessage

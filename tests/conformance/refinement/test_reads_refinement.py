@@ -15,12 +15,12 @@ from kubeproof.conformance.bindings.raft.client import Ask, Client, Served
 from kubeproof.conformance.bindings.raft.state import Running
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.local_steps import Taken
-from kubeproof.conformance.explore.scenario import BUGS, load, shipped
 from kubeproof.conformance.explore.system import Event, Message, Model, Step
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.refinement.judge import ghost_guards, without_ghosts
 from kubeproof.conformance.refinement.reads import READS
 from kubeproof.conformance.refinement.refine import Refinement, refine
+from kubeproof.conformance.scenarios.scenario import BUGS, load, shipped
 from kubeproof.impl.raft.read_only import PendingRead
 from kubeproof.impl.raft.types import Entry, MessageType, ReadState, StateType
 from kubeproof.impl.raft.types import Message as RaftMessage

@@ -11,11 +11,11 @@ import msgspec
 import yaml
 
 from kubeproof.conformance.explore.system import Model
-from kubeproof.conformance.explore.systems import SYSTEMS
 from kubeproof.conformance.ndjson import explained
+from kubeproof.conformance.scenarios.systems import SYSTEMS
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
-FOLDER = Path(__file__).parents[1] / "scenarios"
+FOLDER = Path(__file__).parent
 QUICK, FULL, BUGS = GROUPS = ("quick", "full", "bugs")
 """Folders of scenarios: those that `kubeproof verify` explores, big ones, and those of documented bugs."""
 SIZE_MAX = 64

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kubeproof.conformance.explore import known_steps, liveness, recorded, saving
+from kubeproof.conformance.explore import known_steps, liveness, saving
 from kubeproof.conformance.explore.checkpoint import EVERY_S, Checkpoint
 from kubeproof.conformance.explore.counterexample import Way, shortest, way_to
 from kubeproof.conformance.explore.explorer import Broken, Exploration
-from kubeproof.conformance.explore.scenario import Scenario, load
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.refinement.refine import binding_of, refine
+from kubeproof.conformance.scenarios import recorded
+from kubeproof.conformance.scenarios.scenario import Scenario, load
 from kubeproof.conformance.trace import check_file
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 
@@ -159,8 +161,6 @@ def _judge(own: Iterable[str], asked: Iterable[str], model: Model) -> Callable[[
 
     Where one of its own does not speak of the model, as it was changed, that is told; for one that was asked for InvalidInput.
     """
-    from kubeproof.conformance.refinement.refine import binding_of, refine
-
     for name in asked:
         binding_of(name, model)
 

@@ -10,8 +10,8 @@ import pytest
 from kubeproof.conformance.explore.counterexample import shortest
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.system import Event, Model, Network, Step
-from kubeproof.conformance.explore.systems import register, two_phase_commit
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.scenarios.systems import register, two_phase_commit
 
 
 def explored(model: Model) -> Exploration:

@@ -13,10 +13,10 @@ from typing import Annotated
 import msgspec
 
 from kubeproof.conformance.explore.plain import GlobalState, first_state, successors
-from kubeproof.conformance.explore.scenario import Scenario, checked
 from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.ndjson import explained
+from kubeproof.conformance.scenarios.scenario import Scenario, checked
 from kubeproof.conformance.trace.run import Event, Header, LineSink, write_run
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 

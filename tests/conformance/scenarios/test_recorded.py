@@ -9,11 +9,11 @@ from io import BytesIO
 import msgspec
 import pytest
 
-from kubeproof.conformance.explore import recorded
 from kubeproof.conformance.explore.plain import GlobalState, first_state, successors
-from kubeproof.conformance.explore.scenario import Scenario, checked
 from kubeproof.conformance.explore.system import Action, Event, Local, Message, Model, Step
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios import recorded
+from kubeproof.conformance.scenarios.scenario import Scenario, checked
 from kubeproof.conformance.trace.run import Header
 from kubeproof.conformance.verdict import Verdict
 

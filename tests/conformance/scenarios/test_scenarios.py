@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kubeproof.conformance.explore.explore import explore
-from kubeproof.conformance.explore.scenario import load, shipped
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.explore import explore
+from kubeproof.conformance.scenarios.scenario import load, shipped
 from kubeproof.conformance.trace.run import RunReader
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
@@ -72,7 +72,10 @@ def test_a_limit_is_unknown() -> None:
         ("system: register", "expected"),
         (OWN + "system: [", ":4: expected YAML"),
         (OWN + "colour: green\n", "unknown field `colour`"),
-        (OWN.replace("register", "paxos"), "system: expected one of election, raft, register, two-phase-commit, got 'paxos'"),
+        (
+            OWN.replace("register", "paxos"),
+            "system: expected one of election, raft, register, store, two-phase-commit, got 'paxos'",
+        ),
         (OWN.replace("servers: 1", "servers: many"), "size[...]: expected `int`, got `str`"),
         (OWN.replace("servers: 1", "servers: 0"), "size.servers: expected 1 to"),
         (OWN.replace("servers: 1", "servers: 99999999999999999999999"), "expected"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from kubeproof.conformance.bindings import election, raft, store
 from kubeproof.conformance.explore.system import Model
-from kubeproof.conformance.explore.systems import register, two_phase_commit
+from kubeproof.conformance.scenarios.systems import register, two_phase_commit
 
 SYSTEMS: Mapping[str, Callable[..., Model]] = {
     "election": election.model,

@@ -1,0 +1,1 @@
+"""Scenarios: what to explore, what is expected, and how it came out. The YAML files are in folders of their own."""
