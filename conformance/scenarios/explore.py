@@ -99,7 +99,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     if how.keeps_steps and exploration.steps.computed > recalled:
         known_steps.keep(key, exploration.steps)
     as_pinned = scenario.pinned() in (None, exploration.statistics.distinct)
-    as_expected = as_pinned and verdict is scenario.expected and broken == scenario.property
+    as_expected = as_pinned and verdict is scenario.expected and broken == scenario.property and "not_judged" not in details
     details |= {"expected": scenario.expected.value, "as_expected": as_expected}
     return Result(name, "exploration", verdict, broken, message, time.perf_counter() - begun, details)
 

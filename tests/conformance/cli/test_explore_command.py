@@ -37,6 +37,7 @@ def test_what_the_scenario_refines_is_judged_or_said_not_to_be(tmp_path: Path) -
     answer = json.loads(done.stdout)
     assert (answer["verdict"], list(answer["refines"]), list(answer["not_judged"])) == ("holds", ["membership"], ["raft"])
     assert "changes" in answer["not_judged"]["raft"]
+    assert not answer["as_expected"]  # what is skipped is no pass
 
 
 def test_a_violation_says_where_its_run_is(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.refinement.refine import binding_of
 from kubeproof.conformance.scenarios.explore import explore
-from kubeproof.conformance.scenarios.scenario import load, shipped
+from kubeproof.conformance.scenarios.scenario import FULL, QUICK, load, shipped
 from kubeproof.conformance.trace.run import RunReader
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
@@ -106,3 +107,22 @@ def test_settings_that_are_none_are_refused(setting: str) -> None:
 def test_scenarios_that_are_not_there_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         load(name)
+
+
+NOT_REFINING = {
+    "register": "it has no specification",
+    "two-phase-commit": "likewise",
+    "election-timing-safe-release": "a release before the context has ended is no step of election.py, though harmless there",
+    "election-pauses": "the lease is shorter than the axiom `timing` asks for",
+    "raft-snapshot-full": "no specification has both compacted logs and changes of membership",
+}
+"""What holds, and is held against no specification, with the reason."""
+
+
+def test_whatever_holds_refines_a_specification_that_speaks_of_it() -> None:
+    holding = {path.stem: load(path.stem) for group in (QUICK, FULL) for path in shipped(group)}
+    holding = {name: scenario for name, scenario in holding.items() if scenario.expected is Verdict.HOLDS}
+    assert {name for name, scenario in holding.items() if not scenario.refines} == set(NOT_REFINING)
+    for scenario in holding.values():
+        for spec in scenario.refines:
+            binding_of(spec, scenario.model())
