@@ -112,7 +112,7 @@ def _open(path: str, format_: str | None, limits: Limits) -> tuple[str, EventRea
         return format_, answers, AnswersChecker(answers.recording)
     run = RunReader[raft_events.Event](path, raft_events.Event, blocks)
     if run.header.system == "etcd":
-        raise InvalidInput(path, 1, "system: expected raft, got etcd: of etcd only recorded answers are judged (docs/store.md)")
+        raise InvalidInput(path, 1, "system: expected raft, got 'etcd': of etcd only recorded answers are judged (docs/store.md)")
     if run.header.system != "raft":
         raise InvalidInput(path, 1, f"system: expected raft, got {run.header.system!r}")
     return format_, run, RaftChecker(run.header.options)

@@ -204,7 +204,7 @@ def _choice_of(formula: Formula) -> tuple[Formula, Formula, Formula] | None:
     if not (isinstance(formula, And) and len(formula.parts) == 2):
         return None
     one, other = formula.parts
-    if not (isinstance(one, Or) and isinstance(other, Or) and isinstance(one.parts[0], Not)):
+    if not (isinstance(one, Or) and isinstance(other, Or) and one.parts and other.parts and isinstance(one.parts[0], Not)):
         return None
     condition = one.parts[0].part
     if condition is not other.parts[0]:

@@ -38,7 +38,7 @@ class ProposalGuards(NamedTuple):
 NEWER_TERM = Guard("raft", "update_term", "newer_term")
 CAMPAIGN_IN_NEWER_TERM = Guard("raft", "campaign", "newer_term")
 NO_UNAPPLIED_CHANGE = Guard("membership", "campaign", "no_unapplied_change")
-REQUEST_TELLS_OWN_LAST = Guard("membership", "request_votes", "own_last")
+REQUEST_TELLS_OWN_LAST = Guard("membership", "request_votes", "has_campaigned")
 VOTE_REQUESTED = Guard("raft", "grant_vote", "requested")
 UP_TO_DATE = Guard("raft", "grant_vote", "up_to_date")
 VOTED_FOR_NO_OTHER = Guard("raft", "grant_vote", "voted_for_no_other")
@@ -65,7 +65,7 @@ HEARTBEAT_WITHIN_MATCH = Guard("raft", "send_heartbeat", "within_match")
 SNAPSHOT_IS_COMMITTED = Guard("raft", "send_snapshot", "committed")
 PREVIOUS_MATCHES = Guard("raft", "receive_new_append", "previous_matches")
 CONFLICT = Guard("raft", "receive_new_append", "conflict")
-ACKNOWLEDGES_OWN_ENTRY = Guard("membership", "acknowledge", "has_entry")
+ACKNOWLEDGES_OWN_ENTRY = Guard("membership", "acknowledge", "entry_written")
 ACKNOWLEDGES_APPEND = Guard("raft", "receive_known_append", "sent")
 
 # ---- commitment
@@ -114,7 +114,7 @@ IN_OWN_TERM = {
     "MsgApp": Guard("raft", "send_append", "own_term"),
     "MsgHeartbeat": Guard("raft", "send_heartbeat", "own_term"),
     "MsgSnap": Guard("raft", "send_snapshot", "own_term"),
-    "MsgVote": Guard("membership", "request_votes", "in_term"),
+    "MsgVote": Guard("membership", "request_votes", "has_campaigned"),
     "MsgVoteResp": Guard("raft", "grant_vote", "in_term"),
 }
 WAS_SENT = {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,22 @@ def test_nothing_is_left_when_it_is_interrupted(number: signal.Signals, tmp_path
     temporary, out = tmp_path / "tmp", tmp_path / "run.ndjson"
     temporary.mkdir()
     command = [KUBEPROOF, "record", "etcd", "--out", out, "--etcd", BINARY or "", "--operations", "1000000", "--faults", "pause"]
-    process = subprocess.Popen(list(map(str, command)), env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.DEVNULL)
-    while not out.exists() or out.stat().st_size == 0:
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.2)
-    process.send_signal(number)
-    assert process.wait(20) == 130
+    process = subprocess.Popen(
+        list(map(str, command)),
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # shells let what they run behind ignore Ctrl-C
+    )
+    try:
+        while not out.exists() or out.stat().st_size == 0:
+            assert process.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.2)
+        process.send_signal(number)
+        assert process.wait(20) == 130
+    finally:
+        process.terminate()
+        process.wait()
     assert not list(temporary.iterdir())
     assert not has_process(str(temporary))
 

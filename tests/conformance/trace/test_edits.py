@@ -328,13 +328,13 @@ def a_vote_for_a_log_that_is_behind(lines: Lines) -> int:
     return change_message(lines, at, reject=False)
 
 
-@breaks("vote_up_to_date", plain, guard="membership.request_votes.own_last")
+@breaks("vote_up_to_date", plain, guard="membership.request_votes.has_campaigned")
 def a_candidate_boasts_of_an_entry(lines: Lines) -> int:
     at = find(lines, "SendRequestVoteRequest", "2")
     return change_message(lines, at, index=lines[at]["event"]["msg"]["index"] + 1)
 
 
-@breaks("vote_up_to_date", plain, guard="membership.request_votes.own_last")
+@breaks("vote_up_to_date", plain, guard="membership.request_votes.has_campaigned")
 def a_candidate_boasts_of_a_term(lines: Lines) -> int:
     at = find(lines, "SendRequestVoteRequest", "2")
     return change_message(lines, at, logTerm=lines[at]["event"]["msg"]["logTerm"] + 1)
@@ -431,7 +431,7 @@ def a_leader_commits_in_passing(lines: Lines) -> int:
     return change_state(lines, at, commit=lines[at]["event"]["state"]["commit"] + 1)
 
 
-@breaks("log_matching", of_script(append_is_lost), guard="membership.acknowledge.has_entry")
+@breaks("log_matching", of_script(append_is_lost), guard="membership.acknowledge.entry_written")
 def a_gap_is_accepted(lines: Lines) -> int:
     at = find(lines, "SendAppendEntriesResponse", "3", where=lambda event: bool(event["msg"]["reject"]))
     return change_message(lines, at, reject=False, index=lines[at]["event"]["msg"]["index"] + 1, rejectHint=0, logTerm=0)
@@ -468,7 +468,7 @@ def entries_that_the_leader_does_not_have(lines: Lines) -> int:
     return change_message(lines, at, entries=lines[at]["event"]["log"] - msg["index"] + 1)
 
 
-@breaks("log_matching", plain, guard="membership.acknowledge.has_entry")
+@breaks("log_matching", plain, guard="membership.acknowledge.entry_written")
 def an_acknowledgement_beyond_the_log(lines: Lines) -> int:
     at = find_last(lines, "SendAppendEntriesResponse", "3", of_type("MsgAppResp"))
     return change_message(lines, at, index=lines[at]["event"]["log"] + 1)

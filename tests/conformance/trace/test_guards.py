@@ -431,7 +431,7 @@ def a_snapshot_of_an_older_term() -> Run:
     return sent_in_an_older_term("MsgSnap", keep_entries=0)
 
 
-@breaks("membership.request_votes.in_term")
+@breaks("membership.request_votes.has_campaigned")
 def a_vote_request_of_an_older_term() -> Run:
     return sent_in_an_older_term("MsgVote")
 
