@@ -92,7 +92,11 @@ def _verdict(scenario: Scenario, off: Result, on: Result) -> tuple[Verdict, str]
             f"on: expected a violation of {scenario.property}, seen {on.property or on.verdict}: {on.message}",
         )
     for spec, reason in scenario.bug.refused_by.items() if scenario.bug is not None else ():
-        seen = cast(Mapping[str, Mapping[str, Mapping[str, int]]], on.details["refines"])[spec]["refused_by"]
+        judged = cast(Mapping[str, Mapping[str, Mapping[str, int]]], on.details.get("refines", {}))
+        if spec not in judged:
+            why = cast(Mapping[str, str], on.details["not_judged"])[spec]
+            return Verdict.UNKNOWN, f"on: not judged by {spec}: {why}"
+        seen = judged[spec]["refused_by"]
         if reason not in seen:
             return Verdict.VIOLATED, f"on: expected steps refused by {reason} of {spec}, seen {', '.join(seen) or 'none'}"
     return Verdict.HOLDS, ""

@@ -76,7 +76,7 @@ def refine(
 ) -> Refinement:
     """Judge the first states, the steps that lead to where the search begins, and all steps of the search.
 
-    Raises LimitReached, and InvalidInput where the specification promises nothing.
+    Raises LimitReached, and InvalidInput where the specification promises nothing or there is nothing to judge.
     """
     reading = binding.read(model, taken)
     judge = Judge(binding.specification, reading.world, ignoring)
@@ -86,6 +86,8 @@ def refine(
         wrong = judge.contradicted(known) or next(map(str, claims), None)
         assert wrong is None, f"this is no initial state of {binding.specification.name}: {wrong}"
     steps = [*reading.prepared, *reading.steps]
+    if not steps:
+        raise InvalidInput("--refines", None, f"expected steps of which {binding.specification.name} speaks, there are none")
     found = Refinement(len(steps), Counter(dict.fromkeys(binding.specification.actions, 0)))
     for step in steps:
         limits.check()

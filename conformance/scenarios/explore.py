@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +59,15 @@ class Violation(NamedTuple):
 
 
 def explore(name: str, settings: Iterable[str], limits: Limits, how: How = How()) -> Result:
-    """Explore a scenario of this name. The verdict is about the system; whether it is the expected one, `as_expected` tells."""
-    return explore_scenario(name, load(name, settings), limits, how)
+    """Explore a scenario of this name. The verdict is about the system; whether it is the expected one, `as_expected` tells.
+
+    As it is in its file it must be judged by all that it refines; with other settings by those that still speak of it.
+    """
+    settings = list(settings)
+    scenario = load(name, settings)
+    if not settings:
+        how = replace(how, refines=(*scenario.refines, *how.refines))
+    return explore_scenario(name, scenario, limits, how)
 
 
 def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = How()) -> Result:
@@ -84,7 +91,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
             details |= _evidence(name, scenario, model, violation)
             verdict, broken = Verdict.VIOLATED, violation.property
             message = f"{violation.sentence} Not so after {len(violation.way)} steps."
-        refused, more = judge(exploration, limits)
+        refused, more = judge(exploration, limits, verdict is Verdict.HOLDS)
         details |= more
         if verdict is Verdict.HOLDS and refused:
             verdict, broken, message = Verdict.VIOLATED, NOT_REFINED, refused[0]
@@ -92,6 +99,8 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     except LimitReached as limit:
         if verdict is Verdict.HOLDS:
             verdict, message = Verdict.UNKNOWN, f"{limit} at depth {exploration.statistics.depth}"
+        else:
+            details["not_judged"] = dict.fromkeys((*scenario.refines, *how.refines), str(limit))
     details |= _figures(exploration) | {"resumed": resumed, "local_steps": exploration.steps.computed - recalled}
     details["local_step_seconds"] = round(exploration.learning_s, 3)
     if checkpoint is not None and verdict is not Verdict.UNKNOWN:
@@ -156,15 +165,15 @@ Judged = tuple[list[str], dict[str, object]]
 """What is wrong, in sentences, and details for the result."""
 
 
-def _judge(own: Iterable[str], asked: Iterable[str], model: Model) -> Callable[[Exploration, Limits], Judged]:
+def _judge(own: Iterable[str], asked: Iterable[str], model: Model) -> Callable[[Exploration, Limits, bool], Judged]:
     """Judges by specifications what local steps were taken: the scenario's own, and those that were asked for.
 
-    Where one of its own does not speak of the model, as it was changed, that is told; for one that was asked for InvalidInput.
+    Where one has nothing to say of the model that is told; InvalidInput for one that was asked for, if all else holds.
     """
     for name in asked:
         binding_of(name, model)
 
-    def judge(exploration: Exploration, limits: Limits) -> Judged:
+    def judge(exploration: Exploration, limits: Limits, holds: bool) -> Judged:
         sentences: list[str] = []
         judged: dict[str, object] = {}
         not_judged: dict[str, str] = {}
@@ -172,7 +181,7 @@ def _judge(own: Iterable[str], asked: Iterable[str], model: Model) -> Callable[[
             try:
                 found = refine(binding_of(name, model), model, exploration.taken_steps(), limits)
             except InvalidInput as problem:
-                if name in asked:
+                if holds and name in asked:
                     raise
                 not_judged[name] = str(problem)
                 continue

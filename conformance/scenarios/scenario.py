@@ -12,6 +12,7 @@ import yaml
 
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.ndjson import explained
+from kubeproof.conformance.refinement.refine import BINDINGS
 from kubeproof.conformance.scenarios.systems import SYSTEMS
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
@@ -101,6 +102,8 @@ def checked(name: str, scenario: Scenario, settings: Iterable[str] = ()) -> Scen
     _require_known(name, "options", scenario.options, options)
     if scenario.bug is not None:
         _require_known(name, "bug.control", scenario.bug.control, options)
+    for field, specs in (("refines", scenario.refines), ("bug.refused_by", scenario.bug.refused_by if scenario.bug else ())):
+        _require_known(name, field, specs, BINDINGS)
     for setting in settings:
         _set(scenario, setting, options)
     _require_known(name, "size", scenario.size, sizes)

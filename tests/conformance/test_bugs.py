@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from kubeproof.conformance import bugs
-from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.refinement.refine import Refinement, refine
 from kubeproof.conformance.scenarios import scenario as scenarios
 from kubeproof.conformance.scenarios.scenario import Bug, Scenario
 from kubeproof.conformance.verdict import InvalidInput, Verdict
@@ -81,6 +82,20 @@ def test_all_other_bugs_take_steps_that_a_specification_refuses() -> None:
     assert {id_ for id_, scenario in bugs.load_bugs().items() if not (scenario.bug and scenario.bug.refused_by)} == set(
         NOT_REFUSED
     )
+
+
+def test_a_limit_while_its_steps_are_judged_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[Refinement] = []
+
+    def control_only(*given: Any) -> Refinement:
+        if judged:
+            raise LimitReached("too late")
+        judged.append(refine(*given))
+        return judged[0]
+
+    monkeypatch.setattr("kubeproof.conformance.scenarios.explore.refine", control_only)
+    result = bugs.judge(TWICE, Limits())
+    assert (result.verdict, result.message) == (Verdict.UNKNOWN, "on: not judged by raft: too late")
 
 
 def test_a_bug_that_is_refused_for_another_reason_is_no_pass() -> None:

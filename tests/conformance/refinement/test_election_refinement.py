@@ -31,6 +31,7 @@ from kubeproof.models import election as spec
 from kubeproof.models.logic.evaluator import after, enabled
 from kubeproof.models.logic.formulas import Function, Real, Relation, Sort, Symbol
 from kubeproof.models.logic.structures import Structure
+from tests.conformance.refinement.weight import require_weight
 
 RELEASES_FIRST = ("election-timing-safe-release", "election-timing-release-no-lease-is-long-enough")
 """Here a leader that has lost its lease releases it before it ends the guarded context, as client-go does."""
@@ -361,14 +362,6 @@ CHANGES: dict[str, tuple[str, Callable[[Candidate], bool], Callable[[Candidate],
 NOTHING = Event("process_resume")
 
 
-def require_weight(model: Model, step: Taken, shows: Set[Symbol]) -> None:
-    """The step is refused, and would not be if nobody looked at what shows it; each of it is enough."""
-    assert refine(ELECTION, model, [step]).refused
-    assert not refine(ELECTION, model, [step], ignoring=shows).refused
-    for symbol in shows:
-        assert refine(ELECTION, model, [step], ignoring=shows - {symbol}).refused
-
-
 @pytest.mark.parametrize(("scenario", "where", "change", "shows"), CHANGES.values(), ids=list(CHANGES))
 def test_a_planted_change_is_shown_by_its_symbols_only(
     scenario: str, where: Callable[[Candidate], bool], change: Callable[[Candidate], Candidate], shows: Set[Symbol]
@@ -376,7 +369,7 @@ def test_a_planted_change_is_shown_by_its_symbols_only(
     model, steps = taken(scenario)
     states = (each[3].state for each in steps if each[0] == 0)
     state = next(each for each in states if isinstance(each, Candidate) and where(each))
-    require_weight(model, (0, state, NOTHING, Step(change(state))), shows)
+    require_weight(ELECTION, model, (0, state, NOTHING, Step(change(state))), shows)
 
 
 def step_of(component: type[Lease | Resource], where: Callable[[Taken], bool] = lambda each: each[1] != each[3].state) -> Taken:
@@ -389,21 +382,23 @@ def test_a_version_that_nobody_has_made_is_shown() -> None:
     assert isinstance(before, Lease)
     forged = before._replace(stored=before.stored._replace(resource_version=before.stored.resource_version + 1))
     step = Step(forged, step.sends)
-    require_weight(taken(FENCED)[0], (component, before, cause, step), {spec.lease_version, spec.holder})
+    require_weight(ELECTION, taken(FENCED)[0], (component, before, cause, step), {spec.lease_version, spec.holder})
 
 
 def test_an_answer_with_another_version_is_shown() -> None:
     component, before, cause, (state, (message,), labels) = step_of(Lease)
     assert isinstance(message.body, Answer)
     forged = message._replace(body=message.body._replace(resource_version=message.body.resource_version + 1))
-    require_weight(taken(FENCED)[0], (component, before, cause, Step(state, (forged,), labels)), {spec.accepted, spec.holder})
+    require_weight(
+        ELECTION, taken(FENCED)[0], (component, before, cause, Step(state, (forged,), labels)), {spec.accepted, spec.holder}
+    )
 
 
 def test_a_token_that_nobody_has_written_is_shown() -> None:
     component, before, cause, step = step_of(Resource)
     assert isinstance(step.state, Resource)
     forged = Resource(FenceState(step.state.fence.highest_token - 1))
-    require_weight(taken(FENCED)[0], (component, before, cause, step._replace(state=forged)), {spec.highest_token})
+    require_weight(ELECTION, taken(FENCED)[0], (component, before, cause, step._replace(state=forged)), {spec.highest_token})
 
 
 def test_a_write_that_nobody_has_sent_is_shown() -> None:
@@ -412,7 +407,7 @@ def test_a_write_that_nobody_has_sent_is_shown() -> None:
     component, before, cause, step = next(writes)
     (call,) = step.sends
     forged = call._replace(body=Write(call.body.token + 1))  # type: ignore[attr-defined]
-    require_weight(model, (component, before, cause, step._replace(sends=(forged,))), {spec.write_sent})
+    require_weight(ELECTION, model, (component, before, cause, step._replace(sends=(forged,))), {spec.write_sent})
 
 
 def test_every_symbol_that_changes_carries_weight() -> None:

@@ -29,6 +29,7 @@ from kubeproof.impl.raft.types import Entry, MessageType, StateType
 from kubeproof.impl.raft.types import Message as RaftMessage
 from kubeproof.models import membership as spec
 from kubeproof.models.logic.formulas import Symbol
+from tests.conformance.refinement.weight import require_weight
 
 SIZES = {
     "raft-crash": ("raft-crash", ("proposals=0",)),
@@ -339,28 +340,24 @@ MESSAGES: dict[MessageType, Symbol] = {
 """What is told in the name of a term that is over, and what shows that."""
 
 
-def require_weight(step: Taken, shows: Set[Symbol]) -> None:
-    """The step is refused, and would not be if nobody looked at what shows it; each of it is enough."""
-    model = taken("raft-crash")[0]
-    assert refine(MEMBERSHIP, model, [step]).refused
-    assert not refine(MEMBERSHIP, model, [step], ignoring=shows).refused
-    for symbol in shows:
-        assert refine(MEMBERSHIP, model, [step], ignoring=shows - {symbol}).refused
-
-
 @pytest.mark.parametrize(("role", "change", "shows"), CHANGES.values(), ids=list(CHANGES))
 def test_a_planted_change_is_shown_by_its_relations_only(
     role: StateType, change: Callable[[Running], Running], shows: Set[Symbol]
 ) -> None:
     member = state_of(role)
-    require_weight((member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
+    require_weight(MEMBERSHIP, taken("raft-crash")[0], (member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
 
 
 @pytest.mark.parametrize(("kind", "shows"), MESSAGES.items(), ids=[kind.name for kind in MESSAGES])
 def test_a_planted_message_is_shown_by_its_relation_only(kind: MessageType, shows: Symbol) -> None:
     member = state_of(FOLLOWER)
     told = RaftMessage(kind, another(member.id), member.id, term=1, log_term=1, index=1)
-    require_weight((member.id - 1, member, Event("reconnect"), Step(member, (Message(told.to - 1, told),))), {shows})
+    require_weight(
+        MEMBERSHIP,
+        taken("raft-crash")[0],
+        (member.id - 1, member, Event("reconnect"), Step(member, (Message(told.to - 1, told),))),
+        {shows},
+    )
 
 
 def test_every_relation_that_changes_carries_weight() -> None:

@@ -28,6 +28,7 @@ from kubeproof.impl.raft.types import Message as RaftMessage
 from kubeproof.models import raft as spec
 from kubeproof.models.logic.actions import Action
 from kubeproof.models.logic.formulas import Relation, Symbol, ite
+from tests.conformance.refinement.weight import require_weight
 
 LEFT_OUT = {
     "raft-membership": "changes",
@@ -295,28 +296,24 @@ MESSAGES: dict[MessageType, Set[Symbol]] = {
 """What is told without a reason, and what shows that."""
 
 
-def require_weight(step: Taken, shows: Set[Symbol]) -> None:
-    """The step is refused, and would not be if nobody looked at what shows it; each of it is enough."""
-    model = taken("raft-crash")[0]
-    assert refine(RAFT, model, [step]).refused
-    assert not refine(RAFT, model, [step], ignoring=shows).refused
-    for symbol in shows:
-        assert refine(RAFT, model, [step], ignoring=shows - {symbol}).refused
-
-
 @pytest.mark.parametrize(("role", "change", "shows"), CHANGES.values(), ids=list(CHANGES))
 def test_a_planted_change_is_shown_by_its_relations_only(
     role: StateType, change: Callable[[Running], Running], shows: Set[Symbol]
 ) -> None:
     member = state_of(role)
-    require_weight((member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
+    require_weight(RAFT, taken("raft-crash")[0], (member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
 
 
 @pytest.mark.parametrize(("kind", "shows"), MESSAGES.items(), ids=[kind.name for kind in MESSAGES])
 def test_a_planted_message_is_shown_by_its_relation_only(kind: MessageType, shows: Set[Symbol]) -> None:
     member = state_of(FOLLOWER)
     told = RaftMessage(kind, member.id % 3 + 1, member.id, member.term)
-    require_weight((member.id - 1, member, Event("reconnect"), Step(member, (Message(told.to - 1, told),))), shows)
+    require_weight(
+        RAFT,
+        taken("raft-crash")[0],
+        (member.id - 1, member, Event("reconnect"), Step(member, (Message(told.to - 1, told),))),
+        shows,
+    )
 
 
 def test_every_relation_that_changes_carries_weight() -> None:
@@ -352,6 +349,11 @@ def test_a_scenario_is_judged_on_demand() -> None:
 def test_what_the_map_does_not_speak_of_is_invalid(scenario: str, name: str, expected: str) -> None:
     with pytest.raises(InvalidInput, match=expected):
         explore(scenario, [], Limits(), How(refines=(name,)))
+
+
+def test_nothing_to_judge_is_no_pass() -> None:
+    with pytest.raises(InvalidInput, match="expected steps of which raft speaks, there are none"):
+        refine(RAFT, taken("raft-crash")[0], [])
 
 
 def test_a_step_that_no_action_allows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

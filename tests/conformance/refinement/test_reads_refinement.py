@@ -36,6 +36,7 @@ from kubeproof.models.logic.rewriting import children
 from kubeproof.models.logic.structures import Structure
 from kubeproof.models.logic.unbounded import Status, Translator, prove
 from kubeproof.models.raft import Index, Node, Term, raft
+from tests.conformance.refinement.weight import require_weight
 
 REFINING: dict[str, tuple[str, ...]] = {
     "as it is": (),
@@ -292,21 +293,12 @@ ASKED_FOR_BY_GUARDS: dict[Symbol, tuple[StateType, RaftMessage, str]] = {
 """Whoever sends these must do so by an action: who sends what, and which guard does not hold."""
 
 
-def require_weight(step: Taken, shows: Set[Symbol]) -> None:
-    """The step is refused, and would not be if nobody looked at what shows it; each of it is enough."""
-    model = taken("raft-read-index")[0]
-    assert refine(READS, model, [step]).refused
-    assert not refine(READS, model, [step], ignoring=shows).refused
-    for symbol in shows:
-        assert refine(READS, model, [step], ignoring=shows - {symbol}).refused
-
-
 @pytest.mark.parametrize(("role", "change", "shows"), CHANGES.values(), ids=list(CHANGES))
 def test_a_planted_change_is_shown_by_its_relations_only(
     role: StateType, change: Callable[[Running], Running], shows: Set[Symbol]
 ) -> None:
     member = state_of(role)
-    require_weight((member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
+    require_weight(READS, taken("raft-read-index")[0], (member.id - 1, member, Event("reconnect"), Step(change(member))), shows)
 
 
 def telling(role: StateType, message: RaftMessage) -> Taken:
@@ -318,7 +310,7 @@ def telling(role: StateType, message: RaftMessage) -> Taken:
 
 @pytest.mark.parametrize(("message", "shows"), MESSAGES.values(), ids=list(MESSAGES))
 def test_a_planted_message_is_shown_by_its_relation_only(message: RaftMessage, shows: Set[Symbol]) -> None:
-    require_weight(telling(FOLLOWER, message), shows)
+    require_weight(READS, taken("raft-read-index")[0], telling(FOLLOWER, message), shows)
 
 
 @pytest.mark.parametrize(
@@ -341,16 +333,21 @@ def test_a_single_voter_answers_only_when_it_has_committed_an_entry_of_its_own()
 
 def test_a_leader_does_not_forget_its_numbers() -> None:
     leader = without_reads(state_of(LEADER))
-    require_weight((leader.id - 1, with_reads(leader, confirmed=1), Event("reconnect"), Step(leader)), {spec.numbered})
+    require_weight(
+        READS,
+        taken("raft-read-index")[0],
+        (leader.id - 1, with_reads(leader, confirmed=1), Event("reconnect"), Step(leader)),
+        {spec.numbered},
+    )
 
 
 def test_a_leader_does_not_lead_on_when_it_has_restarted() -> None:
     leader = without_reads(state_of(LEADER))
-    require_weight((leader.id - 1, leader, Event("restart"), Step(leader)), {spec.leader})
+    require_weight(READS, taken("raft-read-index")[0], (leader.id - 1, leader, Event("restart"), Step(leader)), {spec.leader})
 
 
 def test_a_client_does_not_forget_that_it_has_asked() -> None:
-    require_weight((3, Client(asked=1), Event("reconnect"), Step(Client())), {spec.asked})
+    require_weight(READS, taken("raft-read-index")[0], (3, Client(asked=1), Event("reconnect"), Step(Client())), {spec.asked})
 
 
 def test_every_relation_that_changes_carries_weight() -> None:

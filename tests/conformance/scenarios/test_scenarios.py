@@ -77,6 +77,8 @@ def test_a_limit_is_unknown() -> None:
             OWN.replace("register", "paxos"),
             "system: expected one of election, raft, register, store, two-phase-commit, got 'paxos'",
         ),
+        (OWN + "refines: [paxos]\n", "refines: expected raft, membership, reads, election, mvcc, got 'paxos'"),
+        (OWN + "bug: {refused_by: {paxos: prepare}}\n", "bug.refused_by: expected raft, "),
         (OWN.replace("servers: 1", "servers: many"), "size[...]: expected `int`, got `str`"),
         (OWN.replace("servers: 1", "servers: 0"), "size.servers: expected 1 to"),
         (OWN.replace("servers: 1", "servers: 99999999999999999999999"), "expected"),
@@ -107,6 +109,11 @@ def test_settings_that_are_none_are_refused(setting: str) -> None:
 def test_scenarios_that_are_not_there_are_refused(name: str) -> None:
     with pytest.raises(InvalidInput):
         load(name)
+
+
+def test_what_it_refines_must_be_able_to_judge_it(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="raft speaks of no scenario with another system than raft"):
+        explore(write(tmp_path, OWN + "refines: [raft]\n"), [], Limits())
 
 
 NOT_REFINING = {
