@@ -1349,7 +1349,11 @@ def every_commitment_is_justified(n: Node) -> Formula:
     return exists(Entry, lambda e: justified(n, e)) & exists(Entry, lambda e: stored_justified(n, e))
 
 
-@membership.invariant(layer=1, source="the guard `justification` of end_write keeps no write from ending")
+@membership.invariant(
+    layer=1,
+    using=("every_commitment_is_justified", "justified_by_choice"),
+    source="the guard `justification` of end_write keeps no write from ending",
+)
 def every_write_is_justified(n: Node, t: Term, z: Entry, x: Entry) -> Formula:
     """For every write in hand there is a choice that justifies its commit index."""
     return in_hand(n, t, z, x) >> exists(Entry, lambda e: justifies(e, t, x))

@@ -10,15 +10,14 @@ that is not certainly false, the other way round.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
-from operator import itemgetter
-from typing import Any, TypeGuard, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 from kubeproof.models.logic.actions import Action
 from kubeproof.models.logic.formulas import (
-    FALSE,
     And,
     Apply,
     Arithmetic,
@@ -35,12 +34,11 @@ from kubeproof.models.logic.formulas import (
     Or,
     Quantified,
     Relation,
-    Symbol,
     Variable,
     conjunction,
     disjunction,
 )
-from kubeproof.models.logic.rewriting import Update, children, free_variables, substitute
+from kubeproof.models.logic.rewriting import Update, free_variables
 from kubeproof.models.logic.structures import Lazily, Structure, Tuples
 
 Frame = list[Any]
@@ -51,6 +49,8 @@ Literal = tuple[Formula, bool]
 """A formula and whether it must hold or must not."""
 
 UNKNOWN = None
+
+CALCULATIONS: Mapping[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
 def evaluate(formula: Formula, structure: Structure, values: Mapping[Variable, Any] | None = None) -> bool | None:
@@ -66,7 +66,7 @@ def evaluate(formula: Formula, structure: Structure, values: Mapping[Variable, A
 def value(term: Element, structure: Structure, values: Mapping[Variable, Any]) -> Any:
     """The element that a term stands for; None is unknown."""
     compiled, more = _compiled_term(term, tuple(values))
-    return compiled(structure, [*values.values(), *[None] * more])
+    return compiled(structure, [*values.values(), *more])
 
 
 def enabled(action: Action, structure: Structure, arguments: Mapping[Variable, Any]) -> dict[str, bool | None]:
@@ -75,53 +75,90 @@ def enabled(action: Action, structure: Structure, arguments: Mapping[Variable, A
 
 
 def after(action: Action, structure: Structure, arguments: Mapping[Variable, Any]) -> Structure:
-    """The state after the action; its guards are not asked. What becomes of unknown things is unknown where it matters."""
+    """The state after the action; its guards are not asked. What becomes of unknown things is unknown where it matters.
+
+    Of a state that is known entirely all is listed, of others it is found out when it is asked for.
+    """
+    if structure.is_known:
+        return _known_after(action, structure, arguments)
     true, possible, values = dict(structure.true), dict(structure.possible), dict(structure.values)
+    before = _Before(structure, tuple(arguments), tuple(arguments.values()))
+    for symbol, update in action.updates.items():
+        if isinstance(symbol, Relation):
+            true[symbol] = cast(Tuples, _Changed(update, before, True))
+            possible[symbol] = _Changed(update, before, False)
+        elif isinstance(symbol, Function):
+            values[symbol] = cast(dict[tuple[Any, ...], Any], _Assigned(symbol, update, before))
+    return Structure(structure.universes, true, possible, values)
+
+
+def _known_after(action: Action, structure: Structure, arguments: Mapping[Variable, Any]) -> Structure:
+    true, values = dict(structure.true), dict(structure.values)
     for symbol, (parameters, body) in action.updates.items():
         if isinstance(symbol, Relation):
-            true[symbol] = solutions(body, parameters, structure, arguments, certain=True)
-            possible[symbol] = _possibly(symbol, body, parameters, structure, arguments)
+            true[symbol] = solutions(body, parameters, structure, arguments)
         elif isinstance(symbol, Function):
+            compiled, more = _compiled_term(body, (*arguments, *parameters))
             places = product(*(structure.universes[sort] for sort in symbol.sorts))
-            new = {at: value(body, structure, {**arguments, **dict(zip(parameters, at, strict=True))}) for at in places}
-            values[symbol] = {at: each for at, each in new.items() if each is not UNKNOWN}
-    return Structure(structure.universes, true, true if structure.is_known else possible, values)
+            values[symbol] = {at: compiled(structure, [*arguments.values(), *at, *more]) for at in places}
+    return Structure.known(structure.universes, true, values)
 
 
-def _possibly(
-    relation: Relation,
-    body: Formula,
-    parameters: tuple[Variable, ...],
-    structure: Structure,
-    arguments: Mapping[Variable, Any],
-) -> Lazily:
-    """Of what a relation may hold after a step. What was not possible before, and is not added, needs no look at the step."""
-    test, before = _compiled(body, False), structure.possible[relation]
-    new = _news(relation, body, parameters)
-    added = None if new is None else solutions(new, parameters, structure, arguments, certain=False)
+class _Before(NamedTuple):
+    """The state in which an action happens, and the action's arguments."""
 
-    def has(at: tuple[Any, ...]) -> bool:
-        if added is not None and at not in added and at not in before:
-            return False
-        return test(structure, {**arguments, **dict(zip(parameters, at, strict=True))})
-
-    return Lazily([structure.universes[sort] for sort in relation.sorts], has)
+    structure: Structure
+    variables: tuple[Variable, ...]
+    elements: tuple[Any, ...]
 
 
-@lru_cache(maxsize=10_000)
-def _news(relation: Relation, body: Formula, parameters: tuple[Variable, ...]) -> Formula | None:
-    """What a relation becomes where it has not held before; None if it depends on what holds elsewhere."""
-    if any(not _is_of(each, parameters) for each in _atoms_of(relation, body)):
-        return None
-    nowhere: dict[Symbol, Update] = {relation: Update(parameters, FALSE)}
-    return disjunction(*(cast(Formula, substitute(case, {}, nowhere)) for case in _cases(body)))
+class _Changed(Lazily):
+    """Of what a relation holds after a step, certainly or possibly."""
+
+    __slots__ = ("_before", "_certain", "_update")
+
+    def __init__(self, update: Update, before: _Before, certain: bool) -> None:
+        self._update, self._before, self._certain = update, before, certain
+
+    def __contains__(self, at: object) -> bool:
+        assert isinstance(at, tuple)
+        (parameters, body), (structure, variables, elements) = self._update, self._before
+        test, more = _compiled_test(body, (*variables, *parameters), self._certain)
+        return test(structure, [*elements, *at, *more])
+
+    def matching(self, known: Mapping[int, Any]) -> Tuples:
+        (parameters, body), (structure, variables, elements) = self._update, self._before
+        values = dict(zip(variables, elements, strict=True))
+        values.update((parameters[place], element) for place, element in known.items())
+        return solutions(body, parameters, structure, values, certain=self._certain)
 
 
-def _atoms_of(relation: Relation, expression: Expression) -> Iterator[Holds]:
-    if isinstance(expression, Holds) and expression.symbol is relation:
-        yield expression
-    for part in children(expression):
-        yield from _atoms_of(relation, part)
+class _Assigned(Mapping[tuple[Any, ...], Any]):
+    """A function's values after a step, where they are known."""
+
+    __slots__ = ("_before", "_function", "_update")
+
+    def __init__(self, function: Function, update: Update, before: _Before) -> None:
+        self._function, self._update, self._before = function, update, before
+
+    def get(self, at: tuple[Any, ...], default: Any = None) -> Any:
+        (parameters, body), (structure, variables, elements) = self._update, self._before
+        compiled, more = _compiled_term(body, (*variables, *parameters))
+        found = compiled(structure, [*elements, *at, *more])
+        return default if found is UNKNOWN else found
+
+    def __getitem__(self, at: tuple[Any, ...]) -> Any:
+        found = self.get(at)
+        if found is UNKNOWN:
+            raise KeyError(at)
+        return found
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        universes = self._before.structure.universes
+        return (at for at in product(*(universes[sort] for sort in self._function.sorts)) if self.get(at) is not UNKNOWN)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def solutions(
@@ -132,12 +169,15 @@ def solutions(
     *,
     certain: bool = True,
 ) -> Tuples:
-    """All tuples of values of the variables for which the formula holds: certainly, or else possibly."""
+    """All tuples of values of the variables for which the formula holds: certainly, or else possibly.
+
+    A variable that has a value already has that one in all of them.
+    """
     found: Tuples = set()
     kept, searches, more = _compiled_searches(formula, tuple(variables), tuple(values), certain)
     for relation in kept:
         found |= (structure.true if certain else structure.possible)[relation]
-    frame = [*values.values(), *[None] * (len(variables) + more), found]
+    frame = [*values.values(), *more, found]
     for search in searches:
         search(structure, frame)
     return found
@@ -145,22 +185,29 @@ def solutions(
 
 # What is compiled is kept, as the same formulas are asked for state after state.
 
+More = list[None]
+"""The places in a frame behind those of given variables."""
+
 
 @lru_cache(maxsize=10_000)
 def _compiled(formula: Formula, certain: bool) -> Callable[[Structure, Mapping[Variable, Any]], bool]:
     free = tuple(free_variables(formula))
-    compiler = _Compiler(free)
-    test = compiler.formula(formula, certain)
-    more = compiler.more
+    test, more = _compiled_test(formula, free, certain)
 
     def run(structure: Structure, values: Mapping[Variable, Any]) -> bool:
-        return test(structure, [*(values[each] for each in free), *[None] * more])
+        return test(structure, [*(values[each] for each in free), *more])
 
     return run
 
 
 @lru_cache(maxsize=10_000)
-def _compiled_term(term: Element, given: tuple[Variable, ...]) -> tuple[Value, int]:
+def _compiled_test(formula: Formula, given: tuple[Variable, ...], certain: bool) -> tuple[Test, More]:
+    compiler = _Compiler(given)
+    return compiler.formula(formula, certain), compiler.more
+
+
+@lru_cache(maxsize=10_000)
+def _compiled_term(term: Element, given: tuple[Variable, ...]) -> tuple[Value, More]:
     compiler = _Compiler(given)
     return compiler.term(term), compiler.more
 
@@ -168,33 +215,37 @@ def _compiled_term(term: Element, given: tuple[Variable, ...]) -> tuple[Value, i
 @lru_cache(maxsize=10_000)
 def _compiled_searches(
     formula: Formula, variables: tuple[Variable, ...], given: tuple[Variable, ...], certain: bool
-) -> tuple[list[Relation], list[Test], int]:
+) -> tuple[list[Relation], list[Test], More]:
     """Relations of which all tuples are solutions, and tests that put the others into the set in the frame's last place."""
-    compiler = _Compiler((*given, *variables))
-    own = slice(len(given), len(given) + len(variables))
+    unbound = _without(list(variables), list(given))
+    compiler = _Compiler((*given, *unbound))
+    solution = compiler.arguments(variables)
 
-    def collect(_: Structure, frame: Frame) -> bool:
-        frame[-1].add(tuple(frame[own]))
+    def collect(structure: Structure, frame: Frame) -> bool:
+        frame[-1].add(solution(structure, frame))
         return False
 
-    parts = list(_cases(formula))
-    whole = [part.symbol for part in parts if _is_of(part, variables)]
-    searches = [
-        compiler.search([(part, True)], list(variables), certain, collect) for part in parts if not _is_of(part, variables)
-    ]
-    return whole, searches, compiler.more
+    kept: list[Relation] = []
+    searches: list[Test] = []
+    for part in _cases(formula, certain):
+        if len(unbound) == len(variables) and _is_of(part, variables):
+            kept.append(part.symbol)
+        else:
+            searches.append(compiler.search([(part, True)], unbound, certain, collect))
+    return kept, searches, [*[None] * len(unbound), *compiler.more]
 
 
-def _cases(formula: Formula) -> Iterator[Formula]:
+def _cases(formula: Formula, certain: bool) -> Iterator[Formula]:
     """Formulas of which one holds just if the formula does, each of them easy to search."""
     if isinstance(formula, Or):
         for part in formula.parts:
-            yield from _cases(part)
+            yield from _cases(part, certain)
     elif (choice := _choice_of(formula)) is not None:
         condition, yes, no = choice
-        yield from (conjunction(condition, case) for case in _cases(yes))
-        yield from (conjunction(~condition, case) for case in _cases(no))
-        yield conjunction(yes, no)  # the condition may be unknown
+        yield from (conjunction(condition, case) for case in _cases(yes, certain))
+        yield from (conjunction(~condition, case) for case in _cases(no, certain))
+        if certain:  # although the condition may be unknown
+            yield conjunction(yes, no)
     else:
         yield formula
 
@@ -220,15 +271,15 @@ def _is_of(formula: Formula, variables: Sequence[Variable]) -> TypeGuard[Holds]:
 
 
 class _Compiler:
-    """Makes closures over frames. `more` is how many places quantified variables need behind the given ones."""
+    """Makes closures over frames. `more` are the places that quantified variables need behind the given ones."""
 
     def __init__(self, given: tuple[Variable, ...]) -> None:
         self._places = {variable: place for place, variable in enumerate(given)}
         self._given = len(given)
 
     @property
-    def more(self) -> int:
-        return len(self._places) - self._given
+    def more(self) -> More:
+        return [None] * (len(self._places) - self._given)
 
     def _place(self, variable: Variable) -> int:
         return self._places.setdefault(variable, len(self._places))
@@ -252,25 +303,30 @@ class _Compiler:
         raise AssertionError(term)
 
     def _apply(self, term: Apply) -> Value:
-        function, key = term.symbol, self._tuple(term.arguments)
+        function, key = term.symbol, self.arguments(term.arguments)
         return lambda structure, frame: structure.values[function].get(key(structure, frame))
 
-    def _tuple(self, terms: Sequence[Expression]) -> Value:
+    def arguments(self, terms: Sequence[Expression]) -> Value:
         """The tuple of what the terms stand for."""
-        if len(terms) > 1 and all(isinstance(each, Variable) for each in terms):
-            pick = itemgetter(*(self._place(each) for each in terms if isinstance(each, Variable)))
-            return lambda _, frame: pick(frame)
+        if terms and all(isinstance(each, Variable) for each in terms):
+            return _picked([self._place(each) for each in terms if isinstance(each, Variable)])
         parts = [self.term(each) for each in terms]
+        if len(parts) == 1:
+            (part,) = parts
+            return lambda structure, frame: (part(structure, frame),)
+        if len(parts) == 2:
+            first, second = parts
+            return lambda structure, frame: (first(structure, frame), second(structure, frame))
         return lambda structure, frame: tuple([part(structure, frame) for part in parts])
 
     def _arithmetic(self, term: Arithmetic) -> Value:
-        left, right, operator = self.term(term.left), self.term(term.right), term.operator
+        left, right, calculate = self.term(term.left), self.term(term.right), CALCULATIONS[term.operator]
 
         def run(structure: Structure, frame: Frame) -> Any:
             a, b = left(structure, frame), right(structure, frame)
             if a is UNKNOWN or b is UNKNOWN:
                 return UNKNOWN
-            return a + b if operator == "+" else a - b if operator == "-" else a * b
+            return calculate(a, b)
 
         return run
 
@@ -295,9 +351,9 @@ class _Compiler:
             case Holds():
                 return self._holds(formula, certain)
             case Equal():
-                return self._compare(formula, certain, lambda a, b: a == b)
+                return self._compare(formula, certain, operator.eq)
             case LessOrEqual():
-                return self._compare(formula, certain, lambda a, b: a <= b)
+                return self._compare(formula, certain, operator.le)
             case Not():
                 part = self.formula(formula.part, not certain)
                 return lambda structure, frame: not part(structure, frame)
@@ -313,7 +369,7 @@ class _Compiler:
         raise AssertionError(formula)
 
     def _holds(self, formula: Holds, certain: bool) -> Test:
-        relation, key = formula.symbol, self._tuple(formula.arguments)
+        relation, key = formula.symbol, self.arguments(formula.arguments)
         if certain:
             return lambda structure, frame: key(structure, frame) in structure.true[relation]
 
@@ -324,10 +380,22 @@ class _Compiler:
         return possibly
 
     def _compare(self, formula: Equal | LessOrEqual, certain: bool, compare: Callable[[Any, Any], bool]) -> Test:
+        if isinstance(formula.left, Variable) and isinstance(formula.right, Variable):
+            return self._compare_variables(formula.left, formula.right, certain, compare)
         left, right = self.term(formula.left), self.term(formula.right)
 
         def run(structure: Structure, frame: Frame) -> bool:
             a, b = left(structure, frame), right(structure, frame)
+            return not certain if a is UNKNOWN or b is UNKNOWN else compare(a, b)
+
+        return run
+
+    def _compare_variables(self, left: Variable, right: Variable, certain: bool, compare: Callable[[Any, Any], bool]) -> Test:
+        """As above, without a call for each: most comparisons are of this kind."""
+        one, other = self._place(left), self._place(right)
+
+        def run(_: Structure, frame: Frame) -> bool:
+            a, b = frame[one], frame[other]
             return not certain if a is UNKNOWN or b is UNKNOWN else compare(a, b)
 
         return run
@@ -407,6 +475,15 @@ class _Compiler:
         place, sort = self._place(variable), variable.sort
         later = self._search(literals, _without(unbound, [variable]), certain, found)
         return lambda structure, frame: _each(structure.universes[sort], place, later, structure, frame)
+
+
+def _picked(places: Sequence[int]) -> Value:
+    """The tuple of what is at these places of a frame."""
+    if len(places) == 1:
+        (place,) = places
+        return lambda _, frame: (frame[place],)
+    pick = operator.itemgetter(*places)
+    return lambda _, frame: pick(frame)
 
 
 def _found(_: Structure, __: Frame) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import z3
 
+from kubeproof.models.logic import z3_terms
 from kubeproof.models.logic.actions import Action
 from kubeproof.models.logic.formulas import (
     And,
@@ -36,6 +37,7 @@ from kubeproof.models.logic.formulas import (
     Variable,
     name_of,
 )
+from kubeproof.models.logic.rewriting import Update, free_variables
 from kubeproof.models.logic.specification import Specification
 from kubeproof.models.logic.structures import Structure, Tuples
 
@@ -60,7 +62,11 @@ class Grounding:
         plain = [sort for sort in spec.sorts if sort is not Real]
         self.universes = {sort: universe(sort, sizes.get(name_of(sort), 2)) for sort in plain}
         self._numbers = numbers or {}
-        self._known: dict[str, Any] = {}
+        self._choices: dict[str, Cases] = {}
+        self._atoms: dict[tuple[Symbol, tuple[Any, ...], int], Any] = {}
+        self._since: dict[tuple[Symbol, int], int] = {}
+        self._free: dict[Quantified, tuple[Variable, ...]] = {}
+        self._written: dict[tuple[Any, ...], Condition] = {}
         self._conditions: list[Condition] = []
         self._uses_reals = Real in spec.sorts
 
@@ -72,6 +78,8 @@ class Grounding:
 
     def formula(self, formula: Formula, values: Values | None = None, state: int = 0) -> Condition:
         """The formula in a state."""
+        self._free.clear()
+        self._written.clear()
         return self._formula(formula, values or {}, state)
 
     def solve(self, limit_s: float, besides: Sequence[Condition] = ()) -> Any | None:
@@ -81,7 +89,7 @@ class Grounding:
             return None
         solver = z3.Solver() if self._uses_reals else z3.SolverFor("QF_FD")
         solver.set("timeout", int(limit_s * 1000))
-        solver.add([condition for condition in conditions if condition is not True])
+        solver.add(z3_terms.conjunction([condition for condition in conditions if condition is not True]))
         outcome = solver.check()
         if outcome == z3.unknown:
             raise TimeoutError(f"no answer within {limit_s:g} s for universes {self.described()}")
@@ -104,24 +112,16 @@ class Grounding:
         """The action leads from this state to the next one."""
         self.assume(self.formula(action.guard(), values, state))
         for symbol in self.spec.symbols:
-            if not symbol.rigid:
-                self._step_symbol(symbol, action, values, state)
+            update = action.updates.get(symbol)
+            self._since[symbol, state + 1] = self._since.get((symbol, state), 0) if update is None else state + 1
+            if update is not None:
+                self._become(symbol, update, values, state)
 
-    def _step_symbol(self, symbol: Symbol, action: Action, values: Values, state: int) -> None:
-        update = action.updates.get(symbol)
+    def _become(self, symbol: Symbol, update: Update, values: Values, state: int) -> None:
+        """In the next state the symbol is what the update says of this one: no new proposition stands for it."""
         for place in self._places(symbol):
-            new = self._atom(symbol, place, state + 1)
-            if update is None:
-                old = self._atom(symbol, place, state)
-            else:
-                here = {**values, **{each: [(at, True)] for each, at in zip(update.parameters, place, strict=True)}}
-                old = self._expression(update.body, here, state)
-            if isinstance(symbol, Function) and symbol.result is not Real:
-                cases = dict(new)
-                for element, condition in old:
-                    self.assume(either([_not(condition), cases[element]]))
-            else:
-                self.assume(_same(new, old))
+            here = {**values, **{each: [(at, True)] for each, at in zip(update.parameters, place, strict=True)}}
+            self._atoms[symbol, place, state + 1] = self._expression(update.body, here, state)
 
     # ---- reading the answer
 
@@ -149,24 +149,25 @@ class Grounding:
     def _places(self, symbol: Symbol) -> list[tuple[Any, ...]]:
         return list(product(*(self.universes[sort] for sort in symbol.sorts)))
 
-    def _proposition(self, name: str) -> Condition:
-        if name not in self._known:
-            self._known[name] = z3.Bool(name)
-        return self._known[name]
-
     def _one_of(self, name: str, sort: Sort) -> Cases:
-        if name not in self._known:
-            cases = [(element, z3.Bool(f"{name} = {element}")) for element in self.universes[sort]]
+        if name not in self._choices:
+            cases = [(element, z3_terms.proposition(f"{name} = {element}")) for element in self.universes[sort]]
             self.assume(either([condition for _, condition in cases]))
             for (_, one), (_, other) in combinations(cases, 2):
                 self.assume(either([_not(one), _not(other)]))
-            self._known[name] = cases
-        return self._known[name]
+            self._choices[name] = cases
+        return self._choices[name]
 
     def _atom(self, symbol: Symbol, place: tuple[Any, ...], state: int) -> Any:
-        name = f"{symbol.name}({', '.join(map(str, place))})" + ("" if symbol.rigid else f" in {state}")
+        key = (symbol, place, self._since.get((symbol, state), 0))
+        if key not in self._atoms:
+            self._atoms[key] = self._unknown(symbol, f"{symbol.name}({', '.join(map(str, place))})")
+        return self._atoms[key]
+
+    def _unknown(self, symbol: Symbol, name: str) -> Any:
+        """What a symbol is of some arguments before the first step: anything, but for numbers that are given."""
         if isinstance(symbol, Relation):
-            return self._proposition(name)
+            return z3_terms.proposition(name)
         assert isinstance(symbol, Function)
         if symbol in self._numbers:
             return _number(self._numbers[symbol])
@@ -232,6 +233,18 @@ class Grounding:
         return either([_and(each) for each in agree])
 
     def _quantified(self, formula: Quantified, values: Values, state: int) -> Condition:
+        """Written out once for the same elements: the formula around it may have many variables that it does not speak of."""
+        if formula not in self._free:
+            self._free[formula] = tuple(free_variables(formula))
+        elements = [_element(values[each]) for each in self._free[formula]]
+        if None in elements:
+            return self._written_out(formula, values, state)
+        key = (formula, state, *elements)
+        if key not in self._written:
+            self._written[key] = self._written_out(formula, values, state)
+        return self._written[key]
+
+    def _written_out(self, formula: Quantified, values: Values, state: int) -> Condition:
         universes = [self.universes[each.sort] for each in formula.variables]
         instances = (
             {**values, **{each: [(element, True)] for each, element in zip(formula.variables, elements, strict=True)}}
@@ -239,6 +252,11 @@ class Grounding:
         )
         together = _and if formula.universal else either
         return together(self._formula(formula.body, each, state) for each in instances)
+
+
+def _element(cases: Any) -> Any | None:
+    """The one that a value can only be, if it can only be one."""
+    return cases[0][0] if isinstance(cases, list) and len(cases) == 1 else None
 
 
 def _merged(sort: Sort, options: list[tuple[Condition, Any]]) -> Any:
@@ -262,7 +280,7 @@ def _and(conditions: Iterable[Condition]) -> Condition:
             return False
         if condition is not True:
             found.append(condition)
-    return True if not found else found[0] if len(found) == 1 else z3.And(found)
+    return True if not found else found[0] if len(found) == 1 else z3_terms.conjunction(found)
 
 
 def either(conditions: Iterable[Condition]) -> Condition:
@@ -273,17 +291,11 @@ def either(conditions: Iterable[Condition]) -> Condition:
             return True
         if condition is not False:
             found.append(condition)
-    return False if not found else found[0] if len(found) == 1 else z3.Or(found)
+    return False if not found else found[0] if len(found) == 1 else z3_terms.disjunction(found)
 
 
 def _not(condition: Condition) -> Condition:
-    return not condition if isinstance(condition, bool) else z3.Not(condition)
-
-
-def _same(one: Condition, other: Condition) -> Condition:
-    if isinstance(other, bool):
-        return one if other else _not(one)
-    return one == other
+    return not condition if isinstance(condition, bool) else z3_terms.negation(condition)
 
 
 def _is_true(model: Any, condition: Condition) -> bool:

@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from kubeproof.models.logic.formulas import Formula, Symbol
-from kubeproof.models.logic.obligations import LEMMA, Obligation, leaves_alone
+from kubeproof.models.logic.obligations import Obligation
 from kubeproof.models.logic.rewriting import symbols_of
-from kubeproof.models.logic.specification import Specification
+from kubeproof.models.logic.unbounded import FROM_ALL, Try
 
 FOLDER = Path(__file__).parents[1] / "hints"
 FORMAT = "kubeproof hints v1"
@@ -37,31 +38,47 @@ class Hints:
         return tuple(name for name in used if name in obligation.hypotheses)
 
 
-def guesses(spec: Specification, each: Obligation, hints: Hints) -> Iterator[tuple[str, ...]]:
-    """Hypotheses that may suffice, the best guess first.
+# From the right hypotheses a proof is found at once or not at all. From more of them it takes longer and succeeds more often, so
+# few and all take turns.
+HINTED_S = 1
+NARROW_S = 0.1
+NEAR_S = (0.5, 1, 2)
+NEAR = 3
 
-    What a hint says; else the property itself, if the action changes nothing in it; else all that speak of nothing but what the
-    goal and the guards speak of, then of what the lemmas speak of, too.
+
+def first_tries(each: Obligation, hints: Hints) -> Iterator[Try]:
+    """How to begin a proof: with what a hint says; else with the property itself, as most actions do it no harm.
+
+    Then with the invariants that speak of nothing but what the goal and the guards speak of, with those that speak of a few
+    things more, and with all.
     """
     hint = hints.used_by(each)
+    itself = f"invariant {each.target}"
     if hint is not None:
-        yield hint
-    elif each.step is not None and leaves_alone(each.step, spec.properties[each.target]):
-        yield (f"invariant {each.target}",)
-    else:
-        known = _symbols(each.goal).union(*(_symbols(formula) for name, formula in each.hypotheses.items() if _is_guard(name)))
-        narrow = _speaking_of(known, each)
-        yield narrow
-        lemmas = [_symbols(formula) for name, formula in each.hypotheses.items() if name.startswith(LEMMA)]
-        wide = _speaking_of(known.union(*lemmas), each)
-        if wide != narrow:
-            yield wide
+        yield Try(HINTED_S, hint)
+    elif itself in each.hypotheses:
+        yield Try(NARROW_S, (itself,))
+    yield Try(NARROW_S, _within(0, each))
+    yield Try(NEAR_S[0], _within(NEAR, each))
+    yield FROM_ALL[0]
 
 
-def _speaking_of(symbols: frozenset[Symbol], each: Obligation) -> tuple[str, ...]:
-    """All but the invariants that speak of something else."""
+def later_tries(each: Obligation) -> Iterator[Try]:
+    """How to go on."""
+    near = _within(NEAR, each)
+    for near_s, from_all in zip_longest(NEAR_S[1:], FROM_ALL[1:]):
+        if near_s is not None:
+            yield Try(near_s, near)
+        yield from_all
+
+
+def _within(distance: int, each: Obligation) -> tuple[str, ...]:
+    """All but the invariants that speak of more things than so many besides those of the goal and the guards."""
+    known = _symbols(each.goal).union(*(_symbols(formula) for name, formula in each.hypotheses.items() if _is_guard(name)))
     return tuple(
-        name for name, formula in each.hypotheses.items() if not name.startswith("invariant ") or symbols >= _symbols(formula)
+        name
+        for name, formula in each.hypotheses.items()
+        if not name.startswith("invariant ") or len(_symbols(formula) - known) <= distance
     )
 
 

@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 from kubeproof.models.logic.alternation import cycle
 from kubeproof.models.logic.counterexamples import Counterexample, InSmallUniverses
-from kubeproof.models.logic.hints import Hints, guesses
+from kubeproof.models.logic.hints import Hints, first_tries, later_tries
 from kubeproof.models.logic.obligations import Obligation, obligation
 from kubeproof.models.logic.pictures import picture
 from kubeproof.models.logic.smtlib import smtlib
 from kubeproof.models.logic.specification import Specification
-from kubeproof.models.logic.unbounded import TRIES_S, Answer, Status, Translator, prove
+from kubeproof.models.logic.unbounded import Answer, Status, Translator, prove
 
-FEW_TRIES_S = (1,)
-FIRST_TRIES_S, LATER_TRIES_S = TRIES_S[:2], TRIES_S[2:]
 SEARCH_S = 20.0
 OPINION_S = (60.0, 60.0)
 
@@ -67,36 +65,34 @@ class Prover:
         begun = time.perf_counter()
         spec = self.specs[task.spec]
         each = obligation(spec, task.obligation)
-        answer, only, found = self._answer(spec, each)
+        answer, found = self._answer(spec, each)
         return Outcome(
             task,
             answer.status,
             time.perf_counter() - begun,
             answer.used,
             each.fingerprint() if self.ask_used else "",
-            self._second(each, only) if self.opinion is not None else None,
+            self._second(each, answer.only) if self.opinion is not None else None,
             tuple(map(str, cycle(each) or ())),
             tuple(picture(spec, found)) if found is not None else (),
         )
 
-    def _answer(self, spec: Specification, each: Obligation) -> tuple[Answer, tuple[str, ...] | None, Counterexample | None]:
-        """The answer, which hypotheses sufficed if not all were given, and the counterexample if there is one."""
+    def _answer(self, spec: Specification, each: Obligation) -> tuple[Answer, Counterexample | None]:
+        """The answer, and the counterexample if there is one."""
         translator = self.translators[spec.name]
-        few = from_few(spec, each, translator, self.hints.get(spec.name, Hints()), ask_used=self.ask_used)
-        if few is not None:
-            return *few, None
-        answer = prove(each, translator, tries_s=FIRST_TRIES_S, ask_used=self.ask_used)
+        first = first_tries(each, self.hints.get(spec.name, Hints()))
+        answer = prove(each, translator, first, ask_used=self.ask_used)
         if answer.status is Status.PROVED:
-            return answer, None, None
+            return answer, None
         found = _counterexample(InSmallUniverses(spec, spec.universes[:1]), each)
         if found is None:
-            answer = prove(each, translator, tries_s=LATER_TRIES_S, ask_used=self.ask_used)
+            answer = prove(each, translator, later_tries(each), ask_used=self.ask_used)
             if answer.status is Status.PROVED:
-                return answer, None, None
+                return answer, None
             found = _counterexample(InSmallUniverses(spec, spec.universes[1:]), each)
         if found is not None:
-            answer = Answer(Status.REFUTED, answer.seconds, answer.tries)
-        return answer, None, found
+            answer = Answer(Status.REFUTED, answer.seconds)
+        return answer, found
 
     def _second(self, each: Obligation, only: tuple[str, ...] | None) -> Status:
         """First with the hypotheses that sufficed, then with all."""
@@ -108,17 +104,6 @@ class Prover:
             if satisfiable and names is None:
                 return Status.REFUTED
         return Status.UNKNOWN
-
-
-def from_few(
-    spec: Specification, each: Obligation, translator: Translator, hints: Hints, *, ask_used: bool = False
-) -> tuple[Answer, tuple[str, ...]] | None:
-    """A proof from a few hypotheses, and which they are; None if no guess sufficed."""
-    for few in guesses(spec, each, hints):
-        answer = prove(each, translator, only=few, tries_s=FEW_TRIES_S, ask_used=ask_used)
-        if answer.status is Status.PROVED:
-            return answer, few
-    return None
 
 
 def _counterexample(universes: InSmallUniverses, each: Obligation) -> Counterexample | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from kubeproof.models.logic.counterexamples import Counterexample, InSmallUniverses
-from kubeproof.models.logic.hints import Hints
+from kubeproof.models.logic.hints import Hints, first_tries, later_tries
 from kubeproof.models.logic.obligations import Obligation, obligation
 from kubeproof.models.logic.pictures import picture, run_picture
-from kubeproof.models.logic.prover import from_few
 from kubeproof.models.logic.satisfiable import run
 from kubeproof.models.logic.specification import Kind, Mutant, Script, Specification
 from kubeproof.models.logic.unbounded import Status, Translator, prove
@@ -140,7 +140,8 @@ class Breaker:
         hints = self.hints.get(wrong.name, Hints())
         for name in names:
             each = obligation(wrong, name)
-            if from_few(wrong, each, translator, hints) is None and prove(each, translator).status is not Status.PROVED:
+            tries = chain(first_tries(each, hints), later_tries(each))
+            if prove(each, translator, tries).status is not Status.PROVED:
                 return Status.UNKNOWN, None  # without a counterexample that was looked at, nothing is refuted
         return Status.PROVED, None
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import z3
 
+from kubeproof.models.logic import z3_terms
 from kubeproof.models.logic.formulas import (
     And,
     Apply,
@@ -34,11 +35,20 @@ from kubeproof.models.logic.formulas import (
 )
 from kubeproof.models.logic.obligations import LEMMA, Obligation
 
-# Times are heavy-tailed: some short tries with a fresh seed each beat one long try.
-TRIES_S = (1, 1, 2, 2, 4, 4, 8, 16, 32)
 # A try ends by Z3's own count of its work, which is the same on a busy machine. The clock is for what does not count.
 WORK_PER_S = 3_000_000
 PATIENCE = 10
+
+
+class Try(NamedTuple):
+    """For how many seconds of a quiet machine to try, and from the hypotheses of which names; None stands for all."""
+
+    budget_s: float
+    only: tuple[str, ...] | None = None
+
+
+# Times are heavy-tailed: some short tries with a fresh seed each beat one long try.
+FROM_ALL = tuple(map(Try, (0.5, 1, 2, 4, 4, 8, 16, 32)))
 
 
 class Status(StrEnum):
@@ -51,11 +61,11 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`used` names the hypotheses that the proof used, if they were asked for."""
+    """`only` is what it was proven from, if not from all; `used` names what the proof used, if that was asked for."""
 
     status: Status
     seconds: float
-    tries: int = 1
+    only: tuple[str, ...] | None = None
     used: tuple[str, ...] | None = None
 
 
@@ -78,7 +88,7 @@ class Translator:
     def constant(self, variable: Variable) -> Any:
         """A constant that stands for one element, and is called like the variable."""
         self._fresh += 1
-        return z3.Const(f"{variable.name}!{self._fresh}", self.sort(variable.sort))
+        return z3_terms.constant(f"{variable.name}!{self._fresh}", self.sort(variable.sort))
 
     def closed(self, formula: Expression) -> Any:
         """A formula without free variables."""
@@ -95,12 +105,15 @@ class Translator:
                 return _number(expression.value)
             case Apply() | Holds():
                 arguments = [self.expression(each, values) for each in expression.arguments]
-                return self._symbol(expression.symbol)(*arguments)
+                made = z3_terms.holds if isinstance(expression, Holds) else z3_terms.apply
+                return made(self._symbol(expression.symbol), arguments)
             case Equal():
-                return self.expression(expression.left, values) == self.expression(expression.right, values)
+                return z3_terms.equality(self.expression(expression.left, values), self.expression(expression.right, values))
             case LessOrEqual():
                 left, right = self.expression(expression.left, values), self.expression(expression.right, values)
-                return left <= right if expression.left.sort is Real else self._order(expression.left.sort)(left, right)
+                if expression.left.sort is Real:
+                    return left <= right
+                return z3_terms.holds(self._order(expression.left.sort), (left, right))
             case Arithmetic():
                 left, right = self.expression(expression.left, values), self.expression(expression.right, values)
                 return (
@@ -109,15 +122,15 @@ class Translator:
             case Choice():
                 return z3.If(*(self.expression(each, values) for each in (expression.condition, expression.yes, expression.no)))
             case Not():
-                return z3.Not(self.expression(expression.part, values))
+                return z3_terms.negation(self.expression(expression.part, values))
             case And():
-                return _joined(z3.And, [self.expression(each, values) for each in expression.parts], empty=True)
+                return _joined(z3_terms.conjunction, [self.expression(each, values) for each in expression.parts], empty=True)
             case Or():
-                return _joined(z3.Or, [self.expression(each, values) for each in expression.parts], empty=False)
+                return _joined(z3_terms.disjunction, [self.expression(each, values) for each in expression.parts], empty=False)
             case Quantified():
                 bound = {each: self.constant(each) for each in expression.variables}
                 body = self.expression(expression.body, {**values, **bound})
-                return (z3.ForAll if expression.universal else z3.Exists)(list(bound.values()), body)
+                return z3_terms.quantified(expression.universal, list(bound.values()), body)
         raise AssertionError(expression)
 
     def _symbol(self, symbol: Symbol) -> Any:
@@ -136,24 +149,22 @@ class Translator:
 def prove(
     obligation: Obligation,
     translator: Translator,
+    tries: Iterable[Try] = FROM_ALL,
     *,
-    only: Sequence[str] | None = None,
-    tries_s: Iterable[float] = TRIES_S,
     ask_used: bool = False,
 ) -> Answer:
-    """Try to prove an obligation; with `only`, from the hypotheses of these names alone. Seconds are those of a quiet machine."""
+    """Try to prove an obligation, each time with another seed. It is refuted only where all hypotheses are given."""
     begun = time.perf_counter()
-    tries = 0
-    for tries, budget_s in enumerate(tries_s, start=1):
+    for seed, (budget_s, only) in enumerate(tries, start=1):
         solver = solver_for(obligation, translator, only=only, track=ask_used)
         limits = {"rlimit": int(budget_s * WORK_PER_S), "timeout": int(budget_s * PATIENCE * 1000)}
-        solver.set(**limits, random_seed=tries)
+        solver.set(**limits, random_seed=seed)
         outcome = solver.check()
-        if outcome != z3.unknown:
-            used = _used(solver) if ask_used and outcome == z3.unsat else None
-            status = Status.PROVED if outcome == z3.unsat else Status.REFUTED
-            return Answer(status, time.perf_counter() - begun, tries, used)
-    return Answer(Status.UNKNOWN, time.perf_counter() - begun, tries)
+        if outcome == z3.unsat:
+            return Answer(Status.PROVED, time.perf_counter() - begun, only, _used(solver) if ask_used else None)
+        if outcome == z3.sat and only is None:
+            return Answer(Status.REFUTED, time.perf_counter() - begun)
+    return Answer(Status.UNKNOWN, time.perf_counter() - begun)
 
 
 def solver_for(obligation: Obligation, translator: Translator, *, only: Sequence[str] | None = None, track: bool = False) -> Any:
@@ -168,7 +179,7 @@ def solver_for(obligation: Obligation, translator: Translator, *, only: Sequence
             solver.assert_and_track(translated, name)
         else:
             solver.add(translated)
-    solver.add(z3.Not(translator.expression(obligation.goal, values)))
+    solver.add(z3_terms.negation(translator.expression(obligation.goal, values)))
     return solver
 
 
