@@ -1,4 +1,4 @@
-"""Compares what arrived on a recorded watch stream with what impl/store sends, watch by watch.
+"""Compares what arrived on a watch stream, recorded or live, with what impl/store sends, watch by watch.
 
 What etcd does not determine is not judged (docs/store.md): the order between watches, whether something arrives a step later,
 how many progress notifications come, how the events of a watcher that catches up are divided into responses, and whether it has
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from kubeproof.conformance.answers.difference import NOTHING, Difference, first_difference, shown
 from kubeproof.impl.store import Server
 from kubeproof.impl.store.records import Event
-from kubeproof.impl.store.requests import INVALID_WATCH_ID, ResponseHeader, WatchRequest, WatchResponse
-from kubeproof.impl.store.watch_group import Group
+from kubeproof.impl.store.requests import INVALID_WATCH_ID, ResponseHeader, WatchCancelRequest, WatchRequest, WatchResponse
+from kubeproof.impl.store.watch_group import Group, Watcher
 
 STREAM = 0
 _NO_HEADER = ResponseHeader()
@@ -47,7 +47,7 @@ class Awaited(NamedTuple):
 
 
 class WatchedStream:
-    """The one stream of a recording, on a server of the reference."""
+    """A client's stream, on a server of the reference. In a step: `ask` if it asks there, `begin`, `take` what arrives, `end`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -55,34 +55,46 @@ class WatchedStream:
         self._hub.open_stream(STREAM)
         self._awaited: dict[int, deque[Awaited]] = {}
         self._behind: dict[int, int] = {}
-        self._revision_before = server.store.revision
+        self._canceled: Watcher | None = None
+        self._revisions = deque([server.store.revision] * 2, maxlen=2)
+        """Before this step and before the last one, of which something may arrive in this one."""
 
     def ask(self, request: WatchRequest | None) -> None:
         """What a step asks on the stream, if it does."""
+        if isinstance(request, WatchCancelRequest):
+            self._canceled = self._hub.streams[STREAM].watchers.get(request.watch_id)
         if request is not None:
             self._hub.request(STREAM, request)
 
     def compare(self, step: Step, got: tuple[WatchResponse, ...], is_last: bool) -> Mismatch | None:
         """Hold what arrived after a step against what the reference has sent by then."""
-        self._await(step)
+        self.begin(step)
         for place, seen in enumerate(got):
-            found = self._compare_response(step, seen, f"got[{place}]")
+            found = self.take(step, seen, f"got[{place}]")
             if found is not None:
                 return found
-        self._revision_before = self._server.store.revision
-        return self._missed(step.number + is_last)
+        self.end()
+        return self.missing(step.number + is_last)
 
-    def _await(self, step: Step) -> None:
+    def begin(self, step: Step) -> None:
+        """What the reference sends after a step is awaited from now on."""
         for id_, watcher in self._hub.streams[STREAM].watchers.items():
             if watcher.group == Group.UNSYNCED:
                 self._behind[id_] = step.number
-        behind = {id_ for id_, begun in self._behind.items() if step.number <= begun + 1}
+        behind = self._catching_up(step.number)
         for response in self._hub.settle()[STREAM]:
             catching_up = bool(behind) if _is_progress(response) else bool(response.events) and response.watch_id in behind
             self._awaited.setdefault(response.watch_id, deque()).append(Awaited(step, response, catching_up))
 
-    def _missed(self, before: int) -> Mismatch | None:
-        """What should have arrived: it is from an earlier step than that."""
+    def is_catching_up(self, number: int) -> bool:
+        """Whether a watch may still be behind in the step with this number: it was in that step or the one before."""
+        return bool(self._catching_up(number))
+
+    def _catching_up(self, number: int) -> set[int]:
+        return {id_ for id_, begun in self._behind.items() if number <= begun + 1}
+
+    def missing(self, before: int) -> Mismatch | None:
+        """What should have arrived, of the steps before that number."""
         for queue in self._awaited.values():
             while queue and _may_be_missing(queue[0]):
                 queue.popleft()
@@ -90,7 +102,12 @@ class WatchedStream:
         missed = min((head for head in heads if head.step.number < before), key=lambda head: head.step, default=None)
         return None if missed is None else _missing(missed)
 
-    def _compare_response(self, step: Step, seen: WatchResponse, field: str) -> Mismatch | None:
+    def end(self) -> None:
+        """The step is over."""
+        self._revisions.append(self._server.store.revision)
+
+    def take(self, step: Step, seen: WatchResponse, field: str) -> Mismatch | None:
+        """Compare what has arrived."""
         if _is_notification(seen):
             return self._compare_notification(step, seen, field)
         queue = self._awaited.get(seen.watch_id)
@@ -114,7 +131,7 @@ class WatchedStream:
         revision, current = (seen.header or _NO_HEADER).revision, self._server.store.revision
         if not self._may_be_notified(seen.watch_id, revision):
             return Mismatch(step, Difference(field, NOTHING, shown(seen)))
-        if not self._revision_before <= revision <= current:
+        if not self._revisions[0] <= revision <= current:
             return Mismatch(step, Difference(f"{field}.header.revision", str(current), str(revision)))
         for awaited in self._awaited.get(seen.watch_id, ()):
             if any(event.kv.mod_revision <= revision for event in awaited.response.events):
@@ -122,10 +139,17 @@ class WatchedStream:
         return None
 
     def _may_be_notified(self, watch_id: int, revision: int) -> bool:
-        watcher = self._hub.streams[STREAM].watchers.get(watch_id)
+        watcher = self._watcher(watch_id)
         if watcher is None or watcher.group == Group.COMPACTED or not watcher.watch.progress_notify:
             return False
         return watcher.watch.start_revision <= revision or self._server.options.faults.future_watch_taken_for_past
+
+    def _watcher(self, watch_id: int) -> Watcher | None:
+        """The watch with this id: until its cancellation has arrived, one that is canceled, too."""
+        canceled = self._canceled
+        if canceled is not None and canceled.watch.id == watch_id and self._awaited.get(watch_id):
+            return canceled
+        return self._hub.streams[STREAM].watchers.get(watch_id)
 
     def _catch_up(self, queue: deque[Awaited], seen: WatchResponse, field: str) -> Difference | None:
         """The events in their order; they may be divided otherwise if writes came while the watcher was still behind."""

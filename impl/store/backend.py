@@ -7,7 +7,7 @@ consistent index of the entry that made them, so that what is on disk is always 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from kubeproof.impl.store.records import KeyValue, Revision
 
@@ -30,7 +30,7 @@ class LeaseRecord(NamedTuple):
 
 
 class Bucket(Generic[K, V]):
-    """A bucket: `now` is its content, `before` what the keys written since the last commit had until then (None: nothing).
+    """A bucket: `now` is its content, `before` what was committed of the keys that have something else now (None: nothing).
 
     Read `now` as you like; write by the methods.
     """
@@ -42,14 +42,17 @@ class Bucket(Generic[K, V]):
         self.before: dict[K, V | None] = {}
 
     def put(self, key: K, value: V) -> None:
-        if key not in self.before:
-            self.before[key] = self.now.get(key)
+        self._note(key, value)
+        self.now[key] = value
+
+    def append(self, key: K, value: V) -> None:
+        """Put what is not there, and was not at the last commit either."""
+        self.before[key] = None
         self.now[key] = value
 
     def delete(self, key: K) -> None:
         """Deleting what is not there changes nothing."""
-        if key not in self.before:
-            self.before[key] = self.now.get(key)
+        self._note(key, None)
         self.now.pop(key, None)
 
     def take_back(self) -> None:
@@ -74,6 +77,10 @@ class Bucket(Generic[K, V]):
         bucket.take_back()
         return bucket.now
 
+    def _note(self, key: K, value: V | None) -> None:
+        if self.before.setdefault(key, self.now.get(key)) == value:
+            del self.before[key]
+
 
 class Committed(NamedTuple):
     """What is on disk as one immutable, canonical value: the pairs of each bucket in the order of their keys."""
@@ -81,24 +88,27 @@ class Committed(NamedTuple):
     key: tuple[tuple[Revision, KeyValue], ...] = ()
     meta: tuple[tuple[str, int], ...] = ()
     lease: tuple[tuple[int, LeaseRecord], ...] = ()
+    cluster: tuple[tuple[str, Any], ...] = ()
 
 
 class Backend:
-    """The buckets: records by revision, marks by name, leases by id."""
+    """The buckets: records by revision, marks by name, leases by id; and by name what a cluster keeps of itself (impl/etcd)."""
 
-    __slots__ = ("batch_limit", "key", "lease", "meta", "on_commit")
+    __slots__ = ("batch_limit", "cluster", "key", "lease", "meta", "on_commit")
 
     def __init__(self, batch_limit: int = BATCH_LIMIT, committed: Committed | None = None) -> None:
         self.batch_limit = batch_limit
         self.key: Bucket[Revision, KeyValue] = Bucket()
         self.meta: Bucket[str, int] = Bucket()
         self.lease: Bucket[int, LeaseRecord] = Bucket()
+        self.cluster: Bucket[str, Any] = Bucket()
         self.on_commit: Callable[[], None] | None = None
         """Called before each commit: at the sync points, whoever makes them."""
         if committed is not None:
             self.key.now.update(committed.key)
             self.meta.now.update(committed.meta)
             self.lease.now.update(committed.lease)
+            self.cluster.now.update(committed.cluster)
 
     @classmethod
     def restore(cls, committed: Committed, written: Committed, batch_limit: int) -> Backend:
@@ -107,6 +117,7 @@ class Backend:
         backend.key.differ_from(dict(committed.key))
         backend.meta.differ_from(dict(committed.meta))
         backend.lease.differ_from(dict(committed.lease))
+        backend.cluster.differ_from(dict(committed.cluster))
         return backend
 
     def end_transaction(self) -> None:
@@ -119,6 +130,7 @@ class Backend:
         self.key.take_back()
         self.meta.take_back()
         self.lease.take_back()
+        self.cluster.take_back()
 
     def commit(self) -> None:
         """The sync point: everything written so far survives a crash."""
@@ -127,6 +139,7 @@ class Backend:
         self.key.before.clear()
         self.meta.before.clear()
         self.lease.before.clear()
+        self.cluster.before.clear()
 
     def committed(self) -> Committed:
         """What a crash would leave."""
@@ -134,10 +147,14 @@ class Backend:
             tuple(sorted(self.key.committed().items())),
             tuple(sorted(self.meta.committed().items())),
             tuple(sorted(self.lease.committed().items())),
+            tuple(sorted(self.cluster.committed().items())),
         )
 
     def written(self) -> Committed:
         """What a commit would leave."""
         return Committed(
-            tuple(sorted(self.key.now.items())), tuple(sorted(self.meta.now.items())), tuple(sorted(self.lease.now.items()))
+            tuple(sorted(self.key.now.items())),
+            tuple(sorted(self.meta.now.items())),
+            tuple(sorted(self.lease.now.items())),
+            tuple(sorted(self.cluster.now.items())),
         )

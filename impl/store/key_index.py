@@ -14,77 +14,67 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from kubeproof.impl.store.records import Revision
-
-
-class Generation:
-    """`created` is the main revision of the put that made the key, `version` that of the last put or tombstone."""
-
-    __slots__ = ("created", "revisions", "version")
-
-    def __init__(self, created: int = 0, version: int = 0) -> None:
-        self.created = created
-        self.version = version
-        self.revisions: list[Revision] = []
+from kubeproof.impl.store.state import KeyState
 
 
 class KeyIndex:
-    """All revisions of a key that are left. There is at least one generation."""
+    """All revisions of a key that are left: `revisions` of the open generation, `ended` those of the others.
 
-    __slots__ = ("generations",)
+    `created` is the main revision of the put that made the key, `version` that of the last put; both say nothing while the open
+    generation is empty. Most keys are never deleted, and what a store keeps for each of them is what a put costs: an object
+    less is one less for Python's garbage collector to visit. So there is no list of `ended` before the first deletion.
+    """
+
+    __slots__ = ("created", "ended", "revisions", "version")
 
     def __init__(self) -> None:
-        self.generations = [Generation()]
+        self.created = 0
+        self.version = 0
+        self.revisions: list[Revision] = []
+        self.ended: list[list[Revision]] | tuple[()] = ()
 
     def put(self, revision: Revision) -> None:
         """A put at a revision behind all others."""
-        generation = self.generations[-1]
-        if not generation.revisions:
-            generation.created = revision[0]
-        generation.revisions.append(revision)
-        generation.version += 1
+        if not self.revisions:
+            self.created = revision[0]
+            self.version = 0
+        self.revisions.append(revision)
+        self.version += 1
 
     def tombstone(self, revision: Revision) -> None:
         """A deletion: it ends the generation, and the next one is open."""
-        self.put(revision)
-        self.generations.append(Generation())
+        self.revisions.append(revision)
+        if self.ended:
+            self.ended.append(self.revisions)
+        else:
+            self.ended = [self.revisions]
+        self.revisions = []
 
     def restore(self, created: int, version: int, revision: Revision) -> None:
         """The first revision that is left of a key, when a store is opened."""
-        generation = self.generations[-1]
-        generation.created, generation.version = created, version
-        generation.revisions.append(revision)
+        self.created, self.version = created, version
+        self.revisions.append(revision)
 
-    def restore_tombstone(self, revision: Revision) -> None:
-        """A tombstone is all that is left of a generation; who made it was removed (etcd#19179)."""
-        self.restore(0, 1, revision)
-        self.generations.append(Generation())
-
-    def latest(self) -> Generation | None:
-        """The open generation; None if the key does not exist now."""
-        generation = self.generations[-1]
-        return generation if generation.revisions else None
+    def exists(self) -> bool:
+        """Whether the key exists now."""
+        return bool(self.revisions)
 
     def get(self, at_revision: int) -> Revision | None:
         """The revision of the key as of a main revision; None if it did not exist then."""
-        last = self.generations[-1].revisions
-        if last and last[-1][0] <= at_revision:
-            return last[-1]
-        for generation in reversed(self.generations):
-            revisions = generation.revisions
-            if not revisions or revisions[0][0] > at_revision:
-                continue
-            if revisions is not last and revisions[-1][0] <= at_revision:
-                return None
-            return revisions[bisect_left(revisions, (at_revision + 1, 0)) - 1]
+        revisions = self.revisions
+        if revisions and revisions[-1][0] <= at_revision:
+            return revisions[-1]
+        if revisions and revisions[0][0] <= at_revision:
+            return _last_until(revisions, at_revision)
+        for ended in reversed(self.ended):
+            if ended[0][0] <= at_revision:
+                return None if ended[-1][0] <= at_revision else _last_until(ended, at_revision)
         return None
 
     def until(self, at_revision: int) -> list[Revision]:
         """The revisions up to a main revision."""
         found: list[Revision] = []
-        for generation in self.generations:
-            revisions = generation.revisions
-            if revisions and revisions[0][0] > at_revision:
-                break
+        for revisions in (*self.ended, self.revisions):
             found += revisions[: bisect_left(revisions, (at_revision + 1, 0))]
         return found
 
@@ -94,19 +84,36 @@ class KeyIndex:
         A tombstone at exactly this revision stays: a watch from here must tell the deletion (etcd#18089).
         """
         self._forget_generations(at_revision, tombstone_too)
-        generation = self.generations[0]
-        up_to = bisect_left(generation.revisions, (at_revision + 1, 0))
+        oldest = self.ended[0] if self.ended else self.revisions
+        up_to = bisect_left(oldest, (at_revision + 1, 0))
         if up_to == 0:
             return None
-        del generation.revisions[: up_to - 1]
-        return generation.revisions[0]
+        del oldest[: up_to - 1]
+        return oldest[0]
 
     def is_empty(self) -> bool:
         """Whether nothing is left."""
-        return len(self.generations) == 1 and not self.generations[0].revisions
+        return not (self.revisions or self.ended)
+
+    def export(self, key: bytes) -> KeyState:
+        """All that is known of the key; `of` makes it again."""
+        created, version = (self.created, self.version) if self.revisions else (0, 0)
+        return KeyState(key, created, version, tuple(self.revisions), tuple(map(tuple, self.ended)))
+
+    @classmethod
+    def of(cls, state: KeyState) -> KeyIndex:
+        """The index with this state."""
+        index = cls()
+        index.created, index.version = state.created, state.version
+        index.revisions, index.ended = list(state.revisions), list(map(list, state.ended))
+        return index
 
     def _forget_generations(self, at_revision: int, tombstone_too: bool) -> None:
         """Those whose tombstone lies before the revision."""
         last_forgotten = at_revision if tombstone_too else at_revision - 1
-        while len(self.generations) > 1 and self.generations[0].revisions[-1][0] <= last_forgotten:
-            del self.generations[0]
+        while self.ended and self.ended[0][-1][0] <= last_forgotten:
+            del self.ended[0]
+
+
+def _last_until(revisions: list[Revision], at_revision: int) -> Revision:
+    return revisions[bisect_left(revisions, (at_revision + 1, 0)) - 1]

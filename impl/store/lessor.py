@@ -9,10 +9,12 @@ Times come in: `now_ms` is any clock that does not go back, in milliseconds. Tim
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from kubeproof.impl.store.backend import Backend, LeaseRecord
 from kubeproof.impl.store.errors import ErrLeaseExist, ErrLeaseNotFound, ErrLeaseTTLTooLarge, ErrNotPrimary
 from kubeproof.impl.store.faults import NO_FAULTS, Faults
-from kubeproof.impl.store.requests import LeaseCheckpoint
+from kubeproof.impl.store.requests import LeaseCheckpoint, LeaseCheckpointRequest
 from kubeproof.impl.store.state import LeaseState
 
 NO_LEASE = 0
@@ -44,6 +46,11 @@ class Lease:
 
     def has_expired(self, now_ms: int) -> bool:
         return self.expiry_ms is not None and self.expiry_ms <= now_ms
+
+
+def cleared(id_: int) -> LeaseCheckpointRequest:
+    """What goes through consensus before a lease is renewed that has a checkpoint."""
+    return LeaseCheckpointRequest((LeaseCheckpoint(id_, 0),))
 
 
 class Lessor:
@@ -111,6 +118,10 @@ class Lessor:
         """The id of the lease that the key goes with; 0 is none."""
         return self._lease_of.get(key, NO_LEASE)
 
+    def attached(self) -> Mapping[bytes, int]:
+        """The keys that go with a lease, with its id."""
+        return self._lease_of
+
     # time, at the primary
 
     def promote(self, now_ms: int, extend_ms: int) -> None:
@@ -151,11 +162,14 @@ class Lessor:
         """The ids of leases to revoke: only the primary has any."""
         return [lease.id for lease in self.leases() if lease.has_expired(now_ms)]
 
-    def due_checkpoints(self, now_ms: int) -> tuple[LeaseCheckpoint, ...]:
-        """What the primary should send through consensus now. Leases that live no longer than the interval have none."""
+    def due_checkpoints(self, now_ms: int, later: Collection[int] = ()) -> tuple[LeaseCheckpoint, ...]:
+        """What the primary should send through consensus now, but for those that come `later`.
+
+        Leases that live no longer than the interval have none.
+        """
         due = []
         for lease in self.leases():
-            if lease.checkpoint_ms is None or lease.checkpoint_ms > now_ms:
+            if lease.checkpoint_ms is None or lease.checkpoint_ms > now_ms or lease.id in later:
                 continue
             lease.checkpoint_ms = None
             assert lease.expiry_ms is not None

@@ -16,6 +16,7 @@ from kubeproof.impl.store.errors import ErrCompacted, ErrFutureRev, StorePanic
 from kubeproof.impl.store.faults import NO_FAULTS, Faults
 from kubeproof.impl.store.lessor import NO_LEASE, Lessor
 from kubeproof.impl.store.records import Event, EventType, KeyValue, Revision
+from kubeproof.impl.store.state import Memory
 from kubeproof.impl.store.tree_index import TreeIndex
 
 FIRST_REVISION = 1
@@ -57,6 +58,7 @@ class Store:
         self.backend = backend
         self.lessor = lessor
         self.compaction_batch_limit = compaction_batch_limit
+        self._faults = faults
         self.revision = FIRST_REVISION
         self.compact_revision = NEVER_COMPACTED
         self.index = TreeIndex(faults)
@@ -67,7 +69,7 @@ class Store:
     def open(cls, backend: Backend, lessor: Lessor, compaction_batch_limit: int, faults: Faults = NO_FAULTS) -> Store:
         """The store of what a backend has. A compaction that was interrupted waits for `resume_compaction`."""
         store = cls(backend, lessor, compaction_batch_limit, faults)
-        store.compact_revision = backend.meta.now.get(FINISHED_COMPACT, NEVER_COMPACTED)
+        store.compact_revision = store._finished_compaction()
         scheduled = backend.meta.now.get(SCHEDULED_COMPACT, NEVER_COMPACTED)
         last_written = max(backend.key.now, default=(FIRST_REVISION, 0))[0]
         store.revision = max(last_written, store.compact_revision)
@@ -75,7 +77,8 @@ class Store:
             # The records of the last revisions may be removed already (etcd#17780).
             store.revision = max(store.revision, scheduled)
         store.index = TreeIndex.restore(backend.key.now, store.compact_revision, faults)
-        store._attach_leases()
+        for key, lease in store._leases_of_records().items():
+            lessor.attach(lease, key)
         return store
 
     def resume_compaction(self) -> None:
@@ -84,10 +87,26 @@ class Store:
         if self.compact_revision < scheduled <= self.revision:
             compaction.schedule(self, scheduled)
 
-    def restore(self, revision: int, compact_revision: int, compactions: Iterable[compaction.Compaction]) -> None:
+    def memory(self) -> Memory:
+        """What `restore` could not know otherwise."""
+        finished = self._finished_compaction()
+        told = TreeIndex.restore(self._records, finished, self._faults)
+        if finished < self.compact_revision:
+            told.compact(self.compact_revision, self._records)
+        leases, told_leases = self.lessor.attached(), self._leases_of_records()
+        others = sorted(key for key, _ in leases.items() ^ told_leases.items())
+        return Memory(self.index.unlike(told), tuple((key, leases.get(key, NO_LEASE)) for key in dict.fromkeys(others)))
+
+    def restore(self, revision: int, compact_revision: int, compactions: Iterable[compaction.Compaction], memory: Memory) -> None:
         """The state in memory of a store with the same records."""
         if self.compact_revision < compact_revision:
             self.index.compact(compact_revision, self._records)
+        self.index.take(memory.keys)
+        for key, lease in memory.leases:
+            if self.lessor.lease_of(key) != NO_LEASE:
+                self.lessor.detach(self.lessor.lease_of(key), key)
+            if lease != NO_LEASE:
+                self.lessor.attach(lease, key)
         self.revision, self.compact_revision = revision, compact_revision
         self.compactions = deque(compactions)
 
@@ -129,19 +148,22 @@ class Store:
         return list(self.history_since(at_revision))
 
     def history_since(self, at_revision: int) -> Iterator[tuple[Revision, KeyValue]]:
-        """As `records_since`, one after the other, for who may not need all. The store must not change meanwhile."""
+        """As `records_since`, one after the other, for who may not need all. The store must not change meanwhile.
+
+        What is on disk counts, whatever the index says (etcd's syncWatchers reads the backend).
+        """
         if at_revision < self.compact_revision:
             raise ErrCompacted
         records = self._records
-        return ((revision, records[revision]) for revision in self.index.written_since(at_revision))
+        return ((revision, records[revision]) for revision in self.index.written_since(at_revision) if revision in records)
 
-    def _attach_leases(self) -> None:
-        lease_of: dict[bytes, int] = {}
-        for _, record in sorted(self._records.items()):
-            lease_of[record.key] = record.lease
-        for key, lease_id in lease_of.items():
-            if lease_id != NO_LEASE and self.lessor.lookup(lease_id):
-                self.lessor.attach(lease_id, key)
+    def _finished_compaction(self) -> int:
+        return self.backend.meta.now.get(FINISHED_COMPACT, NEVER_COMPACTED)
+
+    def _leases_of_records(self) -> dict[bytes, int]:
+        """The keys that go with a lease that there is."""
+        lease_of = {record.key: record.lease for _, record in sorted(self._records.items())}
+        return {key: lease for key, lease in lease_of.items() if self.lessor.lookup(lease)}
 
 
 class WriteTransaction:
@@ -177,21 +199,20 @@ class WriteTransaction:
         """Write a key. Its lease, if any, must exist. The main revision of the write."""
         main, events = self._main, self.events
         revision = (main, len(events))
-        generation = self._index.latest(key)
-        if generation is None:
+        key_index = self._index.put(key, revision)
+        version = key_index.version
+        record = KeyValue(key, key_index.created, main, version, value, lease)
+        if version == 1:
             previous, previous_lease = None, NO_LEASE
-            record = KeyValue(key, main, main, 1, value, lease)
         else:
-            previous, previous_lease = self._backend_key.now.get(generation.revisions[-1]), self._lessor.lease_of(key)
-            record = KeyValue(key, generation.created, main, generation.version + 1, value, lease)
-        self._backend_key.put(revision, record)
-        self._index.put(key, revision)
+            previous, previous_lease = self._backend_key.now.get(key_index.revisions[-2]), self._lessor.lease_of(key)
+        self._backend_key.append(revision, record)
         events.append(Event(EventType.PUT, record, previous))
         if lease != previous_lease:
             if previous_lease != NO_LEASE:
                 self._lessor.detach(previous_lease, key)
             if lease != NO_LEASE:
-                self._lessor.attach(lease, key)
+                self._attach(lease, key)
         return main
 
     def delete_range(self, key: bytes, end: bytes | None) -> tuple[int, int]:
@@ -208,14 +229,17 @@ class WriteTransaction:
         self._store.backend.end_transaction()
         return tuple(self.events)
 
+    def _attach(self, lease: int, key: bytes) -> None:
+        """A request names a lease that there is; a put that keeps its lease may keep one that is gone (lease_forgotten_apart)."""
+        if self._lessor.lookup(lease) is None:
+            raise StorePanic("unexpected error from lease Attach")
+        self._lessor.attach(lease, key)
+
     def _delete(self, key: bytes) -> None:
         revision = (self._main, len(self.events))
-        generation = self._index.latest(key)
-        assert generation is not None
-        previous = self._backend_key.now.get(generation.revisions[-1])
+        previous = self._backend_key.now.get(self._index.tombstone(key, revision))
         record = KeyValue(key, mod_revision=self._main)
-        self._backend_key.put(revision, record)
-        self._index.tombstone(key, revision)
+        self._backend_key.append(revision, record)
         self.events.append(Event(EventType.DELETE, record, previous))
         lease = self._lessor.lease_of(key)
         if lease != NO_LEASE:

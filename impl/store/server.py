@@ -12,8 +12,8 @@ from typing import NamedTuple
 from kubeproof.impl.store import compaction, transactions
 from kubeproof.impl.store.backend import BATCH_LIMIT, CONSISTENT_INDEX, Backend, LeaseRecord
 from kubeproof.impl.store.errors import ErrLeaseNotFound, ErrRequestTooLarge, StoreError
-from kubeproof.impl.store.faults import Faults
-from kubeproof.impl.store.lessor import NO_LEASE, Lessor
+from kubeproof.impl.store.faults import NO_FAULTS, Faults
+from kubeproof.impl.store.lessor import NO_LEASE, Lessor, cleared
 from kubeproof.impl.store.mvcc import Store
 from kubeproof.impl.store.ranges import read_range
 from kubeproof.impl.store.records import Event
@@ -21,7 +21,6 @@ from kubeproof.impl.store.requests import (
     CompactionRequest,
     CompactionResponse,
     DeleteRangeRequest,
-    LeaseCheckpoint,
     LeaseCheckpointRequest,
     LeaseCheckpointResponse,
     LeaseGrantRequest,
@@ -44,7 +43,7 @@ from kubeproof.impl.store.requests import (
     TxnResponse,
 )
 from kubeproof.impl.store.sizes import MAX_REQUEST_BYTES, is_too_large
-from kubeproof.impl.store.state import ServerState
+from kubeproof.impl.store.state import AS_RECORDS_TELL, ServerState
 from kubeproof.impl.store.validation import MAX_TXN_OPS, Validator
 from kubeproof.impl.store.versions import Version
 from kubeproof.impl.store.watch import WatchHub, WatchOptions
@@ -249,7 +248,7 @@ class Server:
         if lease is not None and lease.has_expired(now_ms):
             self._apply_next(LeaseRevokeRequest(request.id), now_ms)
         elif lease is not None and lease.remaining_ttl:
-            self._apply_next(LeaseCheckpointRequest((LeaseCheckpoint(request.id, 0),)), now_ms)
+            self._apply_next(cleared(request.id), now_ms)
         try:
             return LeaseKeepAliveResponse(header, request.id, self.lessor.renew(request.id, now_ms).ttl)
         except ErrLeaseNotFound:
@@ -283,6 +282,7 @@ class Server:
             self.lessor.is_primary,
             self.lessor.export(now_ms),
             self.watches.export(),
+            AS_RECORDS_TELL if self.options.faults == NO_FAULTS else self.store.memory(),
         )
 
     @classmethod
@@ -290,7 +290,7 @@ class Server:
         """The server with this state."""
         server = cls(options, Backend.restore(state.committed, state.written, options.batch_limit))
         server.consistent_index = state.consistent_index
-        server.store.restore(state.revision, state.compact_revision, state.compactions)
+        server.store.restore(state.revision, state.compact_revision, state.compactions, state.memory)
         server.lessor.restore(state.is_primary, state.leases, now_ms)
         server.watches.restore(state.watches)
         return server

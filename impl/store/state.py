@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kubeproof.impl.store.backend import Committed
 from kubeproof.impl.store.compaction import Compaction
+from kubeproof.impl.store.records import Revision
 from kubeproof.impl.store.watch_state import StreamState
 
 
@@ -20,6 +21,29 @@ class LeaseState(NamedTuple):
     remaining_ttl: int
     expires_in_ms: int | None
     checkpoint_in_ms: int | None
+
+
+class KeyState(NamedTuple):
+    """What the index has of a key, see KeyIndex; nothing if it has not even the key."""
+
+    key: bytes
+    created: int
+    version: int
+    revisions: tuple[Revision, ...]
+    ended: tuple[tuple[Revision, ...], ...]
+
+
+class Memory(NamedTuple):
+    """What is in memory, and is not what records and marks tell: nothing, but for what mistakes come to.
+
+    `keys` are those of which the index has something else, `leases` the keys that go with another lease, 0 for none.
+    """
+
+    keys: tuple[KeyState, ...] = ()
+    leases: tuple[tuple[bytes, int], ...] = ()
+
+
+AS_RECORDS_TELL = Memory()
 
 
 class ServerState(NamedTuple):
@@ -34,3 +58,4 @@ class ServerState(NamedTuple):
     is_primary: bool
     leases: tuple[LeaseState, ...]
     watches: tuple[StreamState, ...] = ()
+    memory: Memory = AS_RECORDS_TELL

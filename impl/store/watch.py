@@ -207,8 +207,6 @@ class WatchHub:
             assert batch is not None
             if self._tell(watcher, batch.events, watcher.min_revision - 1):
                 watcher.pending = None
-                if batch.more_revision:
-                    watcher.min_revision = batch.more_revision
                 self._move(watcher, Group.UNSYNCED if watcher.min_revision <= self.store.revision else Group.SYNCED)
 
     def notify_progress(self, stream_id: int) -> None:

@@ -67,15 +67,22 @@ class Gateway:
 
     def call(self, method: str, request: Mapping[str, Any]) -> JSON:
         """The answer of a method like "kv/put". Raises Unavailable, Refused."""
+        return _answer(method, self._exchange("POST", f"/v3/{method}", json.dumps(request)))
+
+    def metric(self, name: str) -> float:
+        """What the member counts under a name, which it must. Raises Unavailable."""
+        content = self._exchange("GET", "/metrics", None).decode()
+        return float(next(line.split()[1] for line in content.splitlines() if line.startswith(f"{name} ")))
+
+    def _exchange(self, verb: str, path: str, body: str | None) -> bytes:
         self.connect()
         assert self._connection is not None
         try:
-            self._connection.request("POST", f"/v3/{method}", json.dumps(request), {"Content-Type": "application/json"})
-            content = self._connection.getresponse().read()
+            self._connection.request(verb, path, body, {"Content-Type": "application/json"})
+            return self._connection.getresponse().read()
         except (OSError, http.client.HTTPException) as problem:
             self.close()
-            raise Unavailable(f"{method}: {problem}") from problem
-        return _answer(method, content)
+            raise Unavailable(f"{path}: {problem}") from problem
 
     def close(self) -> None:
         """Close the connection."""

@@ -70,7 +70,10 @@ def record_run(binary: str, plan: Plan, file: BinaryIO) -> tuple[str, Mapping[st
         for member in cluster.members:
             log.write("start", member.name)
         stop = Flag()
-        watchers = [Watcher(member, log, stop) for member in cluster.members]
+        watchers = [
+            Watcher(number, cluster.members[number % plan.members], log, stop)
+            for number in range(max(plan.clients, plan.members))
+        ]
         with ThreadPoolExecutor(plan.clients + len(watchers)) as threads:
             try:
                 watching = [threads.submit(watcher.run) for watcher in watchers]
@@ -138,12 +141,15 @@ def outcome(line: JSON) -> JSON:
 
 
 class Watcher:
-    """Watches all keys on one member; where the watch ends it begins again behind what it has seen."""
+    """Watches all keys on one member; where the watch ends it begins again behind what it has seen.
 
-    def __init__(self, member: Member, log: Log, stop: Flag) -> None:
+    It is the watch of the client with its number, or of nobody where there are more members than clients.
+    """
+
+    def __init__(self, number: int, member: Member, log: Log, stop: Flag) -> None:
         self.next_revision = 1
         self._member, self._log, self._stop = member, log, stop
-        self._actor = f"watcher-{member.name}"
+        self._actor = f"watcher-{number}"
 
     def run(self) -> None:
         """Watch until it is told to stop."""

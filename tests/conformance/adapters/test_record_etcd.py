@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,7 +62,7 @@ def test_an_altered_answer_is_violated(answers: list[str], tmp_path: Path) -> No
 def test_a_run_of_three_members_under_faults(tmp_path: Path) -> None:
     assert BINARY is not None
     path = tmp_path / "run.ndjson"
-    plan = Plan(members=3, clients=3, operations=600, seed=3, faults=("kill", "leader"))
+    plan = Plan(members=3, clients=4, operations=600, seed=3, faults=("kill", "pause", "leader"))
     with path.open("wb") as file:
         record_run(BINARY, plan, file)
     reader = RunReader[Event](str(path))
@@ -69,25 +71,67 @@ def test_a_run_of_three_members_under_faults(tmp_path: Path) -> None:
     count = Counter(event.action for event in events)
     assert count["invoke"] == count["return"] == 600
     assert count["start"] == 3 + count["crash"]
+    assert count["pause"] == count["resume"]
+    assert count["crash"] + count["pause"] + count["move_leader"] > 0
     assert "panic" not in count
-    assert_each_watcher_sees_all(events)
+    assert_each_client_sees_all(events, clients=4)
+    with pytest.raises(AssertionError):
+        assert_each_client_sees_all(without_last_changes(events, "watcher-3"), clients=4)
 
 
-def assert_each_watcher_sees_all(events: list[Event]) -> None:
-    """Between compactions: all watchers see the same changes, ordered by revision."""
-    seen: dict[str, list[int]] = {}
-    last = 0
+def without_last_changes(events: list[Event], actor: str) -> list[Event]:
+    """What a recorder would write that had lost what a watcher was told last."""
+    last = max(
+        place for place, event in enumerate(events) if event.actor == actor and "events" in (event.args or {}).get("resp", {})
+    )
+    return [*events[:last], *events[last + 1 :]]
+
+
+Changes = list[dict[str, Any]]
+
+
+def assert_each_client_sees_all(events: list[Event], clients: int) -> None:
+    """The watch of each client is told of every write that was acknowledged, and all are told the same."""
+    watched = {f"watcher-{number}": seen_by(events, f"watcher-{number}") for number in range(clients)}
+    told: dict[int, Changes] = {}
+    for changes, _ in watched.values():
+        told |= changes
+    acknowledged = {
+        event.args["resp"]["header"]["revision"]
+        for asked, event in exchanges(events)
+        if event.args and "resp" in event.args and asked["op"] == "Put"
+    }
+    assert len(acknowledged) > 50
+    for changes, compacted in watched.values():
+        assert list(changes) == sorted(changes)
+        missed = (acknowledged | told.keys()) - changes.keys()
+        assert all(any(first <= revision < last for first, last in compacted) for revision in missed)
+        assert all(told[revision] == here for revision, here in changes.items())
+
+
+def exchanges(events: list[Event]) -> Iterator[tuple[dict[str, Any], Event]]:
+    """What clients have asked, and what came of it."""
+    asked: dict[str, dict[str, Any]] = {}
     for event in events:
-        args = event.args or {}
-        if event.action == "watch_response":
-            changes = args["resp"].get("events", [])
-            seen.setdefault(event.actor, []).extend(change["kv"]["mod_revision"] for change in changes)
+        if event.action == "invoke":
+            asked[event.actor] = dict(event.args or {})
         elif event.action == "return":
-            last = max(last, args.get("resp", {}).get("header", {}).get("revision", 0))
-    assert len(seen) == 3
-    for revisions in seen.values():
-        assert revisions == sorted(revisions)
-        assert revisions[-1] >= last
+            yield asked[event.actor], event
+
+
+def seen_by(events: list[Event], actor: str) -> tuple[dict[int, Changes], list[tuple[int, int]]]:
+    """The changes that a watcher is told, by revision; and from where to where they were compacted before it was."""
+    changes: dict[int, Changes] = {}
+    compacted: list[tuple[int, int]] = []
+    for event in events:
+        if event.actor == actor and event.action == "watch_response":
+            resp = (event.args or {})["resp"]
+            for change in resp.get("events", []):
+                without_previous = {name: value for name, value in change.items() if name != "prev_kv"}  # it may be compacted
+                changes.setdefault(change["kv"]["mod_revision"], []).append(without_previous)
+            if resp.get("canceled"):
+                compacted.append((max(changes, default=0) + 1, resp["compact_revision"]))
+    return changes, compacted
 
 
 @needs_etcd
@@ -104,7 +148,7 @@ def test_a_run_of_etcd_is_not_judged_yet(tmp_path: Path) -> None:
 def test_nothing_is_left_when_it_is_interrupted(number: signal.Signals, tmp_path: Path) -> None:
     temporary, out = tmp_path / "tmp", tmp_path / "run.ndjson"
     temporary.mkdir()
-    command = [KUBEPROOF, "record", "etcd", "--out", out, "--etcd", BINARY or "", "--operations", "1000000", "--faults", "pause"]
+    command = [KUBEPROOF, "record", "etcd", "--out", out, "--etcd", BINARY or "", "--operations", "1000000", *CLUSTER]
     process = subprocess.Popen(
         list(map(str, command)),
         env=os.environ | {"TMPDIR": str(temporary)},
@@ -115,7 +159,7 @@ def test_nothing_is_left_when_it_is_interrupted(number: signal.Signals, tmp_path
         while not out.exists() or out.stat().st_size == 0:
             assert process.poll() is None
             time.sleep(0.05)
-        time.sleep(0.2)
+        time.sleep(1.0)  # some faults later
         process.send_signal(number)
         assert process.wait(20) == 130
     finally:
@@ -123,6 +167,9 @@ def test_nothing_is_left_when_it_is_interrupted(number: signal.Signals, tmp_path
         process.wait()
     assert not list(temporary.iterdir())
     assert not has_process(str(temporary))
+
+
+CLUSTER = ("--members", "3", "--clients", "2", "--faults", "kill,pause,leader")
 
 
 def has_process(argument: str) -> bool:

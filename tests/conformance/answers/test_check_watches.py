@@ -125,6 +125,15 @@ def test_progress_while_a_watch_catches_up(tmp_path: Path) -> None:
         assert check(tmp_path / "w", numbered).verdict is verdict
 
 
+def test_progress_until_a_watch_is_canceled(tmp_path: Path) -> None:
+    """A notification may have been under way when the client canceled; none comes after the answer to that."""
+    created = ask("create", told(2, watch_id=1, created=True), key="b", progress_notify=True, watch_id=1)
+    notified, canceled = told(2, watch_id=1), told(2, watch_id=1, canceled=True)
+    for got_, verdict in (([notified, canceled], Verdict.HOLDS), ([canceled, notified], Verdict.VIOLATED)):
+        lines = [put("a", 2), created, ask("cancel", *got_, watch_id=1)]
+        assert check(tmp_path / "w", [{"i": number, **line} for number, line in enumerate(lines)]).verdict is verdict
+
+
 # ---- not the same
 
 
