@@ -1,0 +1,1 @@
+"""A member of an etcd cluster: the store (impl/store) behind consensus (impl/raft)."""
