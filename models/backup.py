@@ -72,7 +72,6 @@ saw = backup.relation("saw", Watcher, Revision, Key, Value, says="the client was
 
 # ---- history
 
-last_revision = backup.function("last_revision", to=Revision, ghost=True, says="that any store has ever given")
 written = backup.relation("written", Revision, Key, Value, ghost=True, says="it was written, be it lost since")
 outdated = backup.relation("outdated", Watcher, ghost=True, says="the store was restored since the client's last list")
 
@@ -84,7 +83,6 @@ backup.init(
     & (compact_revision() == revision_0)
     & (saved_revision() == revision_0)
     & (saved_compact_revision() == revision_0)
-    & (last_revision() == revision_0)
     & forall(Revision, Key, Value, lambda r, k, v: ~record(r, k, v) & ~saved_record(r, k, v) & ~written(r, k, v)),
 )
 backup.init(
@@ -104,7 +102,6 @@ def write(do: Action, r: Revision, k: Key, v: Value) -> None:
     do.add(record, r, k, v)
     do.add(written, r, k, v)
     do.set(current_revision, lambda: r)
-    do.set(last_revision, lambda: r)
 
 
 @backup.action
@@ -132,12 +129,11 @@ def load(do: Action) -> None:
 
 @backup.action
 def restore(do: Action, r: Revision, between: Revision) -> None:
-    """The store is restored, its revision bumped beyond all that were given, and marked as compacted."""
-    do.require((last_revision() < between) & (between < r), "bump_exceeds_lost")
+    """The store is restored, its revision bumped beyond the one that it has given last, and marked as compacted."""
+    do.require((current_revision() < between) & (between < r), "bump_exceeds_lost")
     load(do)
     do.set(current_revision, lambda: r)
     do.set(compact_revision, lambda: r)
-    do.set(last_revision, lambda: r)
 
 
 # ---- clients
@@ -203,8 +199,9 @@ def all_was_written(r: Revision, k: Key, v: Value) -> Formula:
 
 @backup.invariant
 def revisions_are_past(r: Revision, k: Key, v: Value, w: Watcher) -> Formula:
-    known = (position(w) <= last_revision()) & (listed_at(w) <= position(w)) & (written(r, k, v) >> (r <= last_revision()))
-    return known & (current_revision() == last_revision()) & (compact_revision() <= current_revision())
+    """No revision was ever given, by this store or a lost one, that is later than the current one."""
+    known = (position(w) <= current_revision()) & (listed_at(w) <= position(w)) & (written(r, k, v) >> (r <= current_revision()))
+    return known & (compact_revision() <= current_revision())
 
 
 @backup.invariant
@@ -281,7 +278,7 @@ def refused_only_if_compacted(w: Watcher, after: After) -> Formula:
 @backup.picture(Revision)
 def draw(view: View, r: object) -> str:
     """`current, compact; k1 = v1, lost: k1 = v2`."""
-    marks = {"current": current_revision, "compact": compact_revision, "saved": saved_revision, "last": last_revision}
+    marks = {"current": current_revision, "compact": compact_revision, "saved": saved_revision}
     at = [name for name, symbol in marks.items() if view.value(symbol) == r]
     wrote = [f"{'' if view.holds(record, r, k, v) else 'lost: '}{k} = {v}" for k, v in view.those(written, r)]
     return "; ".join([*([", ".join(at)] if at else []), *([", ".join(wrote)] if wrote else [])])
@@ -348,20 +345,18 @@ def restore_without_bump(do: Action) -> None:
 
 def restore_without_mark(do: Action, r: Revision, between: Revision) -> None:
     """The revision is bumped, and not marked as compacted."""
-    do.require((last_revision() < between) & (between < r), "bump_exceeds_lost")
+    do.require((current_revision() < between) & (between < r), "bump_exceeds_lost")
     load(do)
     do.set(current_revision, lambda: r)
     do.set(compact_revision, lambda: saved_compact_revision())
-    do.set(last_revision, lambda: r)
 
 
 def restore_one_behind_lost(do: Action, r: Revision) -> None:
     """The bumped revision is the one that comes right behind the last that was lost."""
-    do.require(next_to(last_revision(), r), "bump_reaches_lost")
+    do.require(next_to(current_revision(), r), "bump_reaches_lost")
     load(do)
     do.set(current_revision, lambda: r)
     do.set(compact_revision, lambda: r)
-    do.set(last_revision, lambda: r)
 
 
 def restore_within_lost(do: Action, r: Revision) -> None:

@@ -287,6 +287,14 @@ def sync_future(do: Action, w: Watcher) -> None:
 
 
 @watch.action
+def skip_hidden(do: Action, w: Watcher, n: Revision) -> None:
+    """What a watcher's filters hide counts as sent."""
+    do.require(min_revision(w) <= n, "forward")
+    do.require(forall(Revision, Key, lambda r, k: (wanted(w, r, k) & (min_revision(w) <= r)) >> (n <= r)), "hidden")
+    do.assign(min_revision, (w,), n)
+
+
+@watch.action
 def retry_victim(do: Action, w: Watcher, i: Place) -> None:
     """There is room for the response of a victim, which is behind now, or not."""
     do.require(victim(w), "victim")
@@ -327,6 +335,12 @@ def cancel_compacted(do: Action, w: Watcher) -> None:
 def stall(do: Action, w: Watcher) -> None:
     """The client does not read, and the channel is full."""
     do.add(full, w)
+
+
+@watch.action
+def make_room(do: Action, w: Watcher) -> None:
+    """There is room again: other watches share the stream, and what was for them is received."""
+    do.remove(full, w)
 
 
 def receive(do: Action, w: Watcher, i: Place) -> None:

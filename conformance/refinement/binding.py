@@ -10,6 +10,7 @@ from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.refinement.judge import Abstract, Facts, Known, World
 from kubeproof.models.logic.specification import Specification
+from kubeproof.models.logic.structures import Structure
 
 
 class First(NamedTuple):
@@ -33,6 +34,8 @@ class Reading:
     prepared: Sequence[Taken] = ()
     lasting: Callable[[Abstract], Abstract] = lambda step: step
     """Gives what is told of in one step names that are the same in all."""
+    placed: Callable[[Abstract, Structure], Abstract] = lambda step, _: step
+    """Gives what has an order only within a step its place in all that has happened, as the specification's state has it."""
 
 
 class Binding(NamedTuple):

@@ -10,9 +10,10 @@ is told that the Lease was written has another name for the same version afterwa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from itertools import chain, product
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, JointEvent, Local, Message, Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Facts, Known, Values, World
+from kubeproof.conformance.refinement.once import Alike, Once
 from kubeproof.impl.election import Answer, ElectorState, LeaderElectionRecord, Options, Outcome, Phase, Request, Signal, Verb
 from kubeproof.impl.election.record import NO_IDENTITY, NO_VERSION
 from kubeproof.models import election as spec
@@ -56,6 +58,10 @@ class Sent(NamedTuple):
     late: bool = False
     new: bool = False
     """It is sent in the step at hand."""
+
+    def __hash__(self) -> int:
+        """There are few at a time: what is in the request need not be looked at."""
+        return hash((self.over, self.late, self.new))
 
     @property
     def releases(self) -> bool:
@@ -111,9 +117,10 @@ class Step:
     heard: Heard | None
     after: Seen
 
-    def happens(self, *events: Event) -> bool:
-        """Whether it is one of these events."""
-        return isinstance(self.cause, Event) and self.cause.name in {each.name for each in events}
+    @property
+    def event(self) -> str | None:
+        """What happens by itself, by name."""
+        return self.cause.name if isinstance(self.cause, Event) else None
 
 
 # ---- time
@@ -176,7 +183,7 @@ def lag_of(credit: int, options: Options) -> Fraction:
     The reading advances by a tick or by none. The clock advances by 1, or by 1 / clock_ratio if it skips the tick or makes up for
     one: so it is never slower than that.
     """
-    return credit * (1 - 1 / options.clock_ratio_max)
+    return credit * (1 - 1 / options.clock_ratio_max) if credit else Fraction(0)
 
 
 # ---- the world
@@ -231,28 +238,32 @@ def read(model: Model, taken: Iterable[Taken]) -> Reading:
 # ---- the map
 
 
-@dataclass(frozen=True)
 class Map:
     """The map of steps. States are mapped once, as many steps have them in common."""
 
-    world: World
-    options: Mapping[str, Options]
-    relative: bool
-    _known: dict[tuple[Any, ...], Known] = field(default_factory=dict)
+    def __init__(self, world: World, options: Mapping[str, Options], relative: bool) -> None:
+        self.world, self.options, self.relative = world, options, relative
+        self._alike: Alike[Known] = Alike()
+        self._candidates = {who: self._alike.once(partial(known_of, who, each)) for who, each in options.items()}
+        self._named = Once(named)
+        self._remembered: Once[Seen, Facts] = Once(lambda seen: frozenset(remembered(seen)))
+        self._resource = self._alike.once(resource)
 
     def first(self, who: str, state: Local) -> First:
         """A component before anything has happened."""
         if isinstance(state, Candidate):
-            return First(self.candidate(who, named(state)), frozenset(remembered(named(state))))
+            seen = self._named(state)
+            return First(self._candidates[who](seen), self._remembered(seen))
         if isinstance(state, Lease):
             version = state.stored.resource_version
             return First(self.lease(version), frozenset(recorded(version, state.stored.record)))
         assert isinstance(state, Resource)
-        return First(self.resource(state), frozenset())
+        return First(self._resource(state), frozenset())
 
     def abstract(self, taken: Taken) -> Abstract:
         """The step as the specification sees it."""
-        component, before, happens, (after, sends, labels) = taken
+        component, before, happens, taken_step = taken
+        after, sends = taken_step.state, taken_step.sends
         cause = happens.body if isinstance(happens, Message) else happens
         if isinstance(before, Candidate) and isinstance(after, Candidate):
             assert isinstance(cause, Event | Written | Answer)
@@ -263,95 +274,61 @@ class Map:
         assert isinstance(before, Resource)
         assert isinstance(after, Resource)
         assert isinstance(cause, Write)
-        calls = [("resource_write", {"v": cause.token})] if WRITTEN in labels else []
-        given = {(spec.write_sent, (cause.token,))}
-        return _abstract(self.resource(before), given, calls, self.resource(after), set(), [])
+        calls = [("resource_write", {"v": cause.token})] if WRITTEN in taken_step.labels else []
+        given = frozenset([(spec.write_sent, (cause.token,))])
+        return _abstract(self._resource(before), given, calls, self._resource(after), frozenset(), [])
 
     # ---- candidates
 
     def step(self, who: str, before: Candidate, cause: Event | Written | Answer, after: Candidate) -> Step:
         """A candidate's step, with names for what it knows before and afterwards."""
-        seen, heard = named(before), None
+        seen, heard = self._named(before), None
         if isinstance(cause, Answer) and after.answer is None:
             heard = Heard(cause, cause.resource_version)
         elif isinstance(cause, Event) and cause.name == ANSWER.name:
             assert before.answer is not None
             heard = Heard(before.answer, seen.answered)
-        return Step(who, seen, cause, heard, self._renamed(seen, cause, heard, named(after)))
+        return Step(who, seen, cause, heard, self._renamed(seen, cause, heard, self._named(after)))
 
     def _renamed(self, before: Seen, cause: Event | Written | Answer, heard: Heard | None, after: Seen) -> Seen:
         """The state afterwards, in the names of the state before. What is stale looks alike as soon as it is taken."""
         settled = heard is not None and self.relative and heard.version == versions.OTHER_STALE
         names: dict[int | None, int] = {versions.STALE: versions.OTHER_STALE} if settled else {}
-        observed, in_flight = names.get(after.observed, after.observed), after.in_flight
+        observed, answered, in_flight = names.get(after.observed, after.observed), after.answered, after.in_flight
         if isinstance(cause, Written):
-            observed, in_flight = before.observed, before.in_flight
-            after = after._replace(answered=before.answered)
+            observed, answered, in_flight = before.observed, before.answered, before.in_flight
         elif heard is not None or in_flight != before.in_flight:
             in_flight = tuple(each._replace(over=names.get(each.over, each.over), new=True) for each in in_flight)
-        given_up = {each._replace(late=True): each for each in before.in_flight if each._replace(late=True) not in before.late}
-        late = frozenset(given_up.get(each, each) for each in after.late)
-        return after._replace(observed=observed, in_flight=in_flight, late=late)
+        late = after.late
+        if late and before.in_flight:
+            given_up = {each._replace(late=True): each for each in before.in_flight}
+            late = frozenset(each if each in before.late else given_up.get(each, each) for each in late)
+        renamed = Seen(after.state, observed, answered, in_flight, late)
+        return after if renamed[1:] == after[1:] else renamed
 
     def _of_candidate(self, step: Step, sends: Iterable[Message]) -> Abstract:
         before, after = step.before, step.after
         arrived = facts(step.cause, step.cause.resource_version, before.in_flight) if isinstance(step.cause, Answer) else ()
+        candidate = self._candidates[step.who]
         return _abstract(
-            self.candidate(step.who, before, after.new),
-            {*remembered(before), *arrived},
+            self._alike(known_of(step.who, self.options[step.who], before, after.new)) if after.new else candidate(before),
+            self._remembered(before).union(arrived),
             [(name, {"n": step.who} | arguments) for name, arguments in self._calls(step)],
-            self.candidate(step.who, after),
-            {*remembered(after), *chain.from_iterable(called(each.body, before) for each in sends)},
-            list(dict.fromkeys((*before.requests, *after.requests))),
+            candidate(after),
+            self._remembered(after).union(*(called(each.body, before) for each in sends)),
+            [*before.requests, *(each for each in after.requests if each not in before.requests)],
         )
-
-    def candidate(self, who: str, seen: Seen, new: tuple[Sent, ...] = ()) -> Known:
-        """What a candidate's tuples are, and what the requests at hand want. Of one that is new nobody has heard."""
-        at = who, seen, new
-        if at not in self._known:
-            known = self._known[at] = self._map(who, seen)
-            for request in (*seen.requests, *new):
-                known.set(spec.empties, (request,), request.releases)
-            for request in new:
-                known.set(spec.sent, (request,), False)
-        return self._known[at]
-
-    def _map(self, who: str, seen: Seen) -> Known:
-        known, elector = Known(), seen.elector
-        leading = LEADING[elector.phase] if elector.guarded else None
-        for phase in dict.fromkeys(LEADING.values()):
-            known.set(phase, (who,), phase is leading)
-        if leading is not None and (time := _timer(elector, self.options[who])) is not None:
-            known.assign(spec.timer, (who,), time)
-        known.set(spec.working, (who,), elector.working)
-        if seen.state.paused:
-            known.set(spec.was_paused, (who,), True)
-        for request in seen.in_flight:
-            if not request.releases:
-                known.set(spec.awaited, (who, request), True)
-        if elector.fencing_token != NO_VERSION:
-            known.assign(spec.fencing_token, (who,), elector.fencing_token)
-        if elector.phase not in AT_REST:
-            known.assign(spec.lag, (who,), lag_of(seen.state.credit, self.options[who]))
-        if _observes(elector):
-            known.assign(spec.observed_version, (who,), seen.observed)
-            record = elector.observed_record
-            if elector.observed_age < record.lease_duration:
-                known.assign(spec.observed_age, (who,), elector.observed_age)
-            elif record.holder_identity != NO_IDENTITY:
-                known.set(spec.expired, (who,), True)
-        return known
 
     def _calls(self, step: Step) -> Iterator[Proposal]:
         """The actions that a candidate's step may be, in their order."""
-        before, after = step.before, step.after
-        if step.happens(SIGNALS[Signal.START]):
+        before, after, event = step.before, step.after, step.event
+        if event == SIGNALS[Signal.START].name:
             yield "elector_start", {}
-        if step.happens(PAUSE):
+        if event == PAUSE.name:
             yield "process_pause", {}
-        if step.happens(TICK, SKIP):
+        if event in (TICK.name, SKIP.name):
             yield "time_passes", {"p": self._passage(step)}
-        if step.happens(WRITE):
+        if event == WRITE.name:
             yield "work_write", {}
         if step.heard is not None and _has_observed(step, step.heard):
             yield "lease_get", {"v": step.heard.version}
@@ -395,34 +372,71 @@ class Map:
         ]
         return _abstract(
             self.lease(version, *requests),
-            {*recorded(version, before.stored.record), *((spec.sent, (each,)) for each in requests)},
+            frozenset([*recorded(version, before.stored.record), *((spec.sent, (each,)) for each in requests)]),
             [
                 ("lease_release" if each.releases else "lease_update", {"r": each, "w": made})
                 for each in requests
                 if made != version
             ],
             self.lease(made),
-            {*recorded(made, after.stored.record), *chain.from_iterable(answers)},
+            frozenset([*recorded(made, after.stored.record), *chain.from_iterable(answers)]),
             requests,
         )
 
     def lease(self, version: int, *requests: Sent) -> Known:
         """What the Lease's version is, and what the request at hand wants."""
-        at = Lease, version, requests
-        if at not in self._known:
-            self._known[at] = Known()
-            self._known[at].assign(spec.lease_version, (), version)
-            for each in requests:
-                self._known[at].set(spec.empties, (each,), each.releases)
-        return self._known[at]
+        known = Known()
+        known.assign(spec.lease_version, (), version)
+        for each in requests:
+            known.set(spec.empties, (each,), each.releases)
+        return self._alike(known)
 
-    def resource(self, state: Resource) -> Known:
-        """What its highest token is."""
-        at = Resource, state.fence
-        if at not in self._known:
-            self._known[at] = Known()
-            self._known[at].assign(spec.highest_token, (), state.fence.highest_token)
-        return self._known[at]
+
+def known_of(who: str, options: Options, seen: Seen, new: tuple[Sent, ...] = ()) -> Known:
+    """What a candidate's tuples are, and what the requests at hand want. Of one that is new nobody has heard."""
+    known, elector = Known(), seen.elector
+    leading = LEADING[elector.phase] if elector.guarded else None
+    for phase in dict.fromkeys(LEADING.values()):
+        known.set(phase, (who,), phase is leading)
+    if leading is not None and (time := _timer(elector, options)) is not None:
+        known.assign(spec.timer, (who,), time)
+    known.set(spec.working, (who,), elector.working)
+    if seen.state.paused:
+        known.set(spec.was_paused, (who,), True)
+    if elector.fencing_token != NO_VERSION:
+        known.assign(spec.fencing_token, (who,), elector.fencing_token)
+    if elector.phase not in AT_REST:
+        known.assign(spec.lag, (who,), lag_of(seen.state.credit, options))
+    if _observes(elector):
+        _map_observed(known, who, seen)
+    _map_requests(known, who, seen, new)
+    return known
+
+
+def _map_observed(known: Known, who: str, seen: Seen) -> None:
+    record = seen.elector.observed_record
+    known.assign(spec.observed_version, (who,), seen.observed)
+    if seen.elector.observed_age < record.lease_duration:
+        known.assign(spec.observed_age, (who,), seen.elector.observed_age)
+    elif record.holder_identity != NO_IDENTITY:
+        known.set(spec.expired, (who,), True)
+
+
+def _map_requests(known: Known, who: str, seen: Seen, new: tuple[Sent, ...]) -> None:
+    for request in seen.in_flight:
+        if not request.releases:
+            known.set(spec.awaited, (who, request), True)
+    for request in (*seen.requests, *new):
+        known.set(spec.empties, (request,), request.releases)
+    for request in new:
+        known.set(spec.sent, (request,), False)
+
+
+def resource(state: Resource) -> Known:
+    """What its highest token is."""
+    known = Known()
+    known.assign(spec.highest_token, (), state.fence.highest_token)
+    return known
 
 
 Proposal = tuple[str, dict[str, Any]]
@@ -433,11 +447,13 @@ def _abstract(
 ) -> Abstract:
     """The step, with what is in the requests."""
     elements = list(requests)
+    named_calls = tuple([Call(name, tuple(arguments.items())) for name, arguments in calls])
+    if not elements:
+        return Abstract(before, given, named_calls, after, claims)
     contents: Values = {
         spec.sender: {(each,): each.request.identity for each in elements},
         spec.over: {(each,): each.over for each in elements if each.over is not None},
     }
-    named_calls = tuple(Call(name, tuple(arguments.items())) for name, arguments in calls)
     return Abstract(before, given, named_calls, after, claims, {spec.Request: elements}, contents)
 
 
@@ -445,13 +461,13 @@ def lasting(step: Abstract) -> Abstract:
     """The same step, with requests named by what is in them: enough where versions are absolute, and no request is sent twice."""
     return Abstract(
         _lasting_known(step.before),
-        {(relation, _lasting(at)) for relation, at in step.given},
+        frozenset((relation, _lasting(at)) for relation, at in step.given),
         tuple(
             Call(name, tuple(zip(dict(arguments), _lasting(dict(arguments).values()), strict=True)))
             for name, arguments in step.calls
         ),
         _lasting_known(step.after),
-        {(relation, _lasting(at)) for relation, at in step.claims},
+        frozenset((relation, _lasting(at)) for relation, at in step.claims),
         {sort: list(dict.fromkeys(_lasting(elements))) for sort, elements in step.elements.items()},
         {function: {_lasting(at): value for at, value in values.items()} for function, values in step.values.items()},
     )
@@ -460,7 +476,7 @@ def lasting(step: Abstract) -> Abstract:
 def _lasting_known(known: Known) -> Known:
     return Known(
         {relation: set(map(_lasting, tuples)) for relation, tuples in known.true.items()},
-        {relation: set(map(_lasting, tuples)) for relation, tuples in known.false.items()},
+        {relation: set(map(_lasting, beginnings)) for relation, beginnings in known.closed.items()},
         known.values,
     )
 

@@ -88,7 +88,7 @@ class Carrier:
         """
         before = state
         for taken in steps:
-            step = self._reading.lasting(self._reading.abstract(taken))
+            step = self._reading.placed(self._reading.lasting(self._reading.abstract(taken)), state)
             self._require_facts(step.given, state)
             for call in step.calls:
                 state = self._do(call, state)
@@ -136,8 +136,8 @@ class Carrier:
         for relation, tuples in step.after.true.items():
             if wrong := tuples - state.true[relation]:
                 raise Disproved(relation.name, f"true in the system, not in the specification: {min(wrong, key=repr)}")
-        for relation, tuples in step.after.false.items():
-            if wrong := tuples & state.true[relation]:
+        for relation in step.after.closed:
+            if wrong := {at for at in state.true[relation] if step.after.is_false(relation, at)}:
                 raise Disproved(relation.name, f"true in the specification, not in the system: {min(wrong, key=repr)}")
         for function, values in step.after.values.items():
             for at, value in values.items():

@@ -10,9 +10,10 @@ for, and that it is to ask for votes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, combinations, product
+from functools import cache, partial
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 from kubeproof.conformance.bindings.raft.member import CAMPAIGN, RESTART, WRITE, WRITTEN
@@ -22,6 +23,7 @@ from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, World
+from kubeproof.conformance.refinement.once import Once
 from kubeproof.conformance.refinement.raft import Step, beginning, step_of
 from kubeproof.impl.raft.confchange import ConfChangeType, ConfChangeV2, decode_conf_change
 from kubeproof.impl.raft.types import (
@@ -228,29 +230,40 @@ def _in_hand(state: Running) -> list[tuple[Sequence[Entry], HardState]]:
 # ---- what they know, stand for and tell
 
 
-@dataclass(frozen=True)
-class Map:
-    """The map of steps into a world. Members are mapped once, as many steps have them in common."""
+class Seen(NamedTuple):
+    """A member in a state, with what its tuples are and what it counts on."""
 
-    world: World
-    tree: Tree
-    _known: dict[Member, Known] = field(default_factory=dict)
+    member: Member
+    known: Known
+    knowledge: frozenset[Fact]
+
+
+class Map:
+    """The map of steps into a world. States are mapped once, as many steps have them in common."""
+
+    def __init__(self, world: World, tree: Tree) -> None:
+        known = cache(partial(known_of, world.universes[spec.Term]))
+        self.tree = tree
+        self.seen = Once(partial(seen_in, known))
 
     def abstract(self, step: Step) -> Abstract:
         """The step as the specification sees it."""
-        before, after = member_of(step.before), member_of(step.after)
+        (before, before_known, before_knowledge), (after, after_known, after_knowledge) = (
+            self.seen(step.before),
+            self.seen(step.after),
+        )
         told = [] if step.message is None else [step.message]
         course = Course(before, after, step, self.tree)
         course.run()
         appends = [*(append_in(each, before.now.log) for each in told), *(append_in(each, after.now.log) for each in step.sends)]
         known = list(dict.fromkeys(each for each in appends if each is not None))
         return Abstract(
-            self.known(before),
-            frozenset([*knowledge(before), *chain.from_iterable(heard(each, before, self.tree) for each in told)]),
+            before_known,
+            before_knowledge.union(*(heard(each, before, self.tree) for each in told)),
             tuple(course.calls),
-            self.known(after),
-            frozenset([*knowledge(after), *chain.from_iterable(said(each, course.log_of(each)) for each in step.sends)]),
-            {spec.Append: known},
+            after_known,
+            after_knowledge.union(*(said(each, course.log_of(each)) for each in step.sends)),
+            {spec.Append: known} if known else {},
             {
                 spec.append_term: {(m,): m.term for m in known},
                 spec.append_last: {(m,): m.last for m in known},
@@ -258,45 +271,45 @@ class Map:
             },
         )
 
-    def known(self, member: Member) -> Known:
-        """What the member's tuples are."""
-        shown = member._replace(votes=frozenset(), matches=())
-        if shown not in self._known:
-            self._known[shown] = self._map(shown)
-        return self._known[shown]
 
-    def _map(self, member: Member) -> Known:
-        known, now, stored = Known(), member.now, member.stored
-        self._map_term(known, member.id, now, (spec.current, spec.left, spec.voted))
-        self._map_term(known, member.id, stored, (spec.stored_current, spec.stored_left, spec.stored_voted))
-        for term in self.world.universes[spec.Term]:
-            if term >= now.term:
-                known.set(spec.candidate, (member.id, term), term == now.term and member.candidate)
-                known.set(spec.leader, (member.id, term), term == now.term and member.leads)
-        for relation, log in (
-            (spec.last, now.log),
-            (spec.committed, now.log[: now.commit + 1]),
-            (spec.applied, now.log[: member.applied + 1]),
-            (spec.stored_last, stored.log),
-            (spec.stored_committed, stored.log[: stored.commit + 1]),
-        ):
-            for entry in self.world.universes[spec.Entry]:
-                known.set(relation, (member.id, entry), entry == log)
-        for image in member.in_hand:
-            known.set(spec.in_hand, (member.id, image.term, image.log, committed_in(image)), True)
-            if image.vote != NO_ID:
-                known.set(spec.voted, (member.id, image.term, image.vote), True)
-        for image in member.requests:
-            known.set(spec.campaigned, (member.id, image.term, image.log), True)
-        return known
+def seen_in(known: Callable[[Member], Known], state: Running) -> Seen:
+    member = member_of(state)
+    shown = member._replace(votes=frozenset(), matches=())
+    return Seen(member, known(shown), frozenset(knowledge(member)))
 
-    def _map_term(self, known: Known, member: int, image: Image, relations: tuple[Any, Any, Any]) -> None:
-        current, left, voted = relations
-        for term in self.world.universes[spec.Term]:
-            known.set(current, (member, term), term == image.term)
-            known.set(left, (member, term), term < image.term)
-            for other in self.world.universes[spec.Node] if term >= image.term else ():
-                known.set(voted, (member, term, other), (term, other) == (image.term, image.vote))
+
+def known_of(terms: Iterable[int], member: Member) -> Known:
+    """What the member's tuples are."""
+    known, now, stored = Known(), member.now, member.stored
+    _map_term(known, member.id, now, (spec.current, spec.left, spec.voted), terms)
+    _map_term(known, member.id, stored, (spec.stored_current, spec.stored_left, spec.stored_voted), terms)
+    for term in _from(now.term, terms):
+        known.set(spec.candidate, (member.id, term), term == now.term and member.candidate)
+        known.set(spec.leader, (member.id, term), term == now.term and member.leads)
+    known.close(spec.last, (member.id,), Shown(now.log))
+    known.close(spec.committed, (member.id,), Shown(committed_in(now)))
+    known.close(spec.applied, (member.id,), Shown(now.log[: member.applied + 1]))
+    known.close(spec.stored_last, (member.id,), Shown(stored.log))
+    known.close(spec.stored_committed, (member.id,), Shown(committed_in(stored)))
+    for image in member.in_hand:
+        known.set(spec.in_hand, (member.id, image.term, image.log, committed_in(image)), True)
+        if image.vote != NO_ID:
+            known.set(spec.voted, (member.id, image.term, image.vote), True)
+    for image in member.requests:
+        known.set(spec.campaigned, (member.id, image.term, image.log), True)
+    return known
+
+
+def _map_term(known: Known, member: int, image: Image, relations: tuple[Any, Any, Any], terms: Iterable[int]) -> None:
+    current, left, voted = relations
+    known.close(current, (member,), image.term)
+    known.close(left, (member,), *range(image.term))
+    for term in _from(image.term, terms):
+        known.close(voted, (member, term), *([image.vote] if term == image.term and image.vote != NO_ID else []))
+
+
+def _from(first: int, terms: Iterable[int]) -> Iterator[int]:
+    return (term for term in terms if term >= first)
 
 
 def append_in(message: Message, log: Log) -> Append | None:
@@ -639,10 +652,10 @@ def read(model: Model, taken: Iterable[Taken]) -> Reading:
     images = {image for state in states for image in images_of(state)}
     tree = Tree.of(setup.conf_state, {image.log for image in images})
     common = world(setup, tree, max(image.term for image in images))
-    mapped, members = Map(common, tree), [member_of(state) for state in first]
+    mapped = Map(common, tree)
     return Reading(
         common,
-        [First(mapped.known(each), frozenset(knowledge(each))) for each in members],
+        [First(seen.known, seen.knowledge) for seen in map(mapped.seen, first)],
         steps,
         lambda each: mapped.abstract(step_of(each)),
         led,

@@ -8,11 +8,10 @@ Left open is what only a step needs: compares, and what the index says to keep.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
 from kubeproof.conformance.bindings.store.history import contents, history, holds
+from kubeproof.conformance.bindings.store.log import PROPOSALS
 from kubeproof.conformance.bindings.store.member import (
     COMMIT,
     CRASH,
@@ -25,11 +24,12 @@ from kubeproof.conformance.bindings.store.member import (
     MemberComponent,
 )
 from kubeproof.conformance.bindings.store.menu import KEYS, VALUE
-from kubeproof.conformance.bindings.store.model import PROPOSALS, StoreSystem
+from kubeproof.conformance.bindings.store.model import StoreSystem
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Message, Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
 from kubeproof.conformance.refinement.judge import Abstract, Call, Facts, Known, World
+from kubeproof.conformance.refinement.once import Alike
 from kubeproof.impl.store import Committed, KeyValue, StorePanic
 from kubeproof.impl.store.backend import CONSISTENT_INDEX
 from kubeproof.impl.store.records import is_tombstone
@@ -42,7 +42,6 @@ from kubeproof.impl.store.requests import (
     TxnRequest,
 )
 from kubeproof.models import mvcc as spec
-from kubeproof.models.logic.formulas import Relation
 
 REVISION_0 = 1
 """The revision of the empty store. Where etcd has no revision it is this one, too."""
@@ -77,22 +76,23 @@ def read(model: Model, taken: Iterable[Taken]) -> Reading:
     """The steps of members. The log is what they are told of."""
     assert isinstance(model.system, StoreSystem)
     common = world(model)
-    mapped = Map(common, model.system.members)
+    mapped = Map(model.system.members)
     first = [First(mapped.known(each), frozenset()) for each in model.system.initial() if isinstance(each, Member)]
     return Reading(common, first, [each for each in taken if isinstance(each[1], Member)], mapped.abstract)
 
 
-@dataclass(frozen=True)
 class Map:
     """The map of steps. States are mapped once, as many steps have them in common."""
 
-    world: World
-    members: tuple[MemberComponent, ...]
-    _known: dict[Member, Known] = field(default_factory=dict)
+    def __init__(self, members: tuple[MemberComponent, ...]) -> None:
+        self.members = members
+        known: Alike[Known] = Alike()
+        self.known = known.once(known_of)
 
     def abstract(self, taken: Taken) -> Abstract:
         """The step as the specification sees it. What the log does by itself is nothing to a member yet."""
-        component, before, happens, (after, _, _) = taken
+        component, before, happens, step = taken
+        after = step.state
         if not isinstance(before, Member) or not isinstance(after, Member):
             return NOTHING
         cause = happens.body if isinstance(happens, Message) else happens
@@ -103,51 +103,8 @@ class Map:
             frozenset(),
             tuple(Call(name, tuple(arguments.items())) for name, arguments in calls),
             self.known(after),
-            frozenset(_told(calls, before)),
+            _told(calls, before),
         )
-
-    # ---- states
-
-    def known(self, state: Member) -> Known:
-        """What the member's tuples are."""
-        if state not in self._known:
-            self._known[state] = self._map(state)
-        return self._known[state]
-
-    def _map(self, state: Member) -> Known:
-        known, server, made = Known(), state.server, history(state.log)
-        written, committed = records(server.written), records(server.committed)
-        changes = {(revision[0], record.key): record for revision, record in made.changes}
-        self._close(known, spec.record, written)
-        self._close(known, spec.stored_record, committed)
-        self._close(known, spec.changed, changes)
-        self._close(known, spec.writing, ())
-        for (revision, key), record in {**changes, **written}.items():
-            self._contents(known, revision, key, record)
-        index = dict(server.committed.meta).get(CONSISTENT_INDEX, 0)
-        for symbol, at in (
-            (spec.current_revision, server.revision),
-            (spec.compact_revision, max(server.compact_revision, REVISION_0)),
-            (spec.applied_revision, history(state.log[: state.applied]).revision),
-            (spec.stored_revision, history(state.log[:index]).revision),
-            (spec.last_revision, made.revision),
-        ):
-            known.assign(symbol, (), at)
-        return known
-
-    def _close(self, known: Known, relation: Relation, true: Iterable[tuple[Any, ...]]) -> None:
-        """The relation is true of these tuples and of no others."""
-        those = set(true)
-        for at in product(*(self.world.universes[sort] for sort in relation.sorts)):
-            known.set(relation, at, at in those)
-
-    def _contents(self, known: Known, revision: int, key: bytes, record: KeyValue) -> None:
-        known.set(spec.tombstone, (revision, key), is_tombstone(record))
-        if not is_tombstone(record):
-            known.assign(spec.value, (revision, key), record.value)
-            known.assign(spec.version, (revision, key), record.version)
-            for created in self.world.universes[spec.Revision]:
-                known.set(spec.create_revision, (revision, key, created), created == record.create_revision)
 
     # ---- steps
 
@@ -184,6 +141,44 @@ class Map:
                     yield "read", {**at, "p": found[0].mod_revision}
                 else:
                     yield "read_nothing", {**at, "p": newest(state, key, revision)}
+
+
+# ---- states
+
+
+def known_of(state: Member) -> Known:
+    """What the member's tuples are."""
+    known, server, made = Known(), state.server, history(state.log)
+    written, committed = records(server.written), records(server.committed)
+    changes = {(revision[0], record.key): record for revision, record in made.changes}
+    for relation, tuples in (
+        (spec.record, written),
+        (spec.stored_record, committed),
+        (spec.changed, changes),
+        (spec.writing, ()),
+    ):
+        known.close(relation, ())
+        known.true[relation].update(tuples)
+    for (revision, key), record in {**changes, **written}.items():
+        _map_contents(known, revision, key, record)
+    index = dict(server.committed.meta).get(CONSISTENT_INDEX, 0)
+    for symbol, at in (
+        (spec.current_revision, server.revision),
+        (spec.compact_revision, max(server.compact_revision, REVISION_0)),
+        (spec.applied_revision, history(state.log[: state.applied]).revision),
+        (spec.stored_revision, history(state.log[:index]).revision),
+        (spec.last_revision, made.revision),
+    ):
+        known.assign(symbol, (), at)
+    return known
+
+
+def _map_contents(known: Known, revision: int, key: bytes, record: KeyValue) -> None:
+    known.set(spec.tombstone, (revision, key), is_tombstone(record))
+    if not is_tombstone(record):
+        known.assign(spec.value, (revision, key), record.value)
+        known.assign(spec.version, (revision, key), record.version)
+        known.close(spec.create_revision, (revision, key), record.create_revision)
 
 
 def records(backend: Committed) -> Records:
@@ -254,7 +249,7 @@ def _told(calls: Iterable[Proposal], state: Member) -> Facts:
     """What readers are told."""
     found = {(spec.read_found, (each["r"], each["k"], each["p"])) for name, each in calls if name == "read"}
     revision = {(spec.told_revision, (state.server.revision,)) for name, _ in calls if name == "tell_revision"}
-    return found | revision
+    return frozenset(found | revision)
 
 
 MVCC = Binding(spec.mvcc, leaves_out, read)

@@ -7,7 +7,8 @@ what is compacted, and all others. Later terms have nothing yet: that is an inva
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -20,15 +21,21 @@ from kubeproof.conformance.explore import system
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
-from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, World
+from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Facts, Known, World
+from kubeproof.conformance.refinement.once import Alike, Once
 from kubeproof.impl.raft.types import NO_ID, Entry, EntryType, Message, MessageType, Snapshot, StateType
 from kubeproof.models import raft as spec
+from kubeproof.models.logic.formulas import Function, Sort
 
 Payload = tuple[EntryType, bytes]
 NOTHING: Payload = (EntryType.EntryNormal, b"")
 
-WITH_CONTENTS = (MessageType.MsgApp, MessageType.MsgHeartbeat, MessageType.MsgSnap)
-"""Messages that are elements, in the order of their sorts below."""
+WITH_CONTENTS: dict[MessageType, Sort] = {
+    MessageType.MsgApp: spec.Append,
+    MessageType.MsgHeartbeat: spec.Heartbeat,
+    MessageType.MsgSnap: spec.Snapshot,
+}
+"""The messages that are elements, and of which sort."""
 
 FUTURE = frozenset({MessageType.MsgPreVote, MessageType.MsgPreVoteResp})
 """What may carry a term in which nobody has campaigned."""
@@ -74,10 +81,10 @@ def read(model: Model, taken: Iterable[Taken]) -> Reading:
     first, prepared = beginning(setup)
     led, steps = _of_running(prepared), _of_running(taken)
     common = world(setup, first, map(step_of, [*led, *steps]))
-    mapped = Map.into(common)
+    mapped = Map(common)
     return Reading(
         common,
-        [First(mapped.known(state), frozenset(knowledge(state))) for state in first],
+        [First(mapped.known(state), mapped.knowledge(state)) for state in first],
         steps,
         lambda each: mapped.abstract(step_of(each)),
         led,
@@ -90,7 +97,8 @@ def _of_running(taken: Iterable[Taken]) -> list[Taken]:
 
 def step_of(taken: Taken) -> Step:
     """The step of a member that runs, and goes on doing so."""
-    _, state, cause, (reached, sends, _) = taken
+    _, state, cause, step = taken
+    reached, sends = step.state, step.sends
     assert isinstance(state, Running)
     assert isinstance(reached, Running)
     body = cause.body if isinstance(cause, system.Message) else cause
@@ -138,85 +146,92 @@ def world(setup: Setup, first: Iterable[Running], steps: Iterable[Step]) -> Worl
     )
 
 
-@dataclass(frozen=True)
 class Map:
-    """The map of steps. States are mapped once, as many steps have them in common."""
+    """The map of steps. States and messages are mapped once, as many steps have them in common."""
 
-    terms: Sequence[int]
-    indexes: Sequence[int]
-    ids: Sequence[int]
-    quorums: Sequence[frozenset[int]]
-    _known: dict[tuple[Any, ...], Known] = field(default_factory=dict)
-
-    @classmethod
-    def into(cls, common: World) -> Map:
-        """The map for steps of this world."""
+    def __init__(self, common: World) -> None:
         universes = common.universes
-        return cls(universes[spec.Term], universes[spec.Index], universes[spec.Node], universes[spec.Quorum])
+        self.quorums: Sequence[frozenset[int]] = universes[spec.Quorum]
+        known: Alike[Known] = Alike()
+        self.known = known.once(partial(known_of, universes[spec.Term], universes[spec.Index]))
+        self.knowledge: Once[Running, Facts] = Once(lambda state: frozenset(knowledge(state)))
+        self._facts: Once[Message, Facts] = Once(lambda message: frozenset(facts(message)))
+        self._element = Once(element)
+        self._contents = Once(contents)
 
     def abstract(self, step: Step) -> Abstract:
         """The step as the specification sees it."""
-        arrived = [] if step.message is None else [step.message]
-        given = {*knowledge(step.before), *(fact for each in arrived for fact in facts(each))}
-        claims = {*knowledge(step.after), *(fact for each in step.sends for fact in facts(each))}
-        elements, values = self._messages([*arrived, *step.sends])
+        arrived = () if step.message is None else (step.message,)
+        elements, values = self._messages((*arrived, *step.sends))
         return Abstract(
-            self.known(step.before), given, tuple(calls(step, self.quorums)), self.known(step.after), claims, elements, values
+            self.known(step.before),
+            self.knowledge(step.before).union(*map(self._facts, arrived)),
+            tuple(calls(step, self.quorums)),
+            self.known(step.after),
+            self.knowledge(step.after).union(*map(self._facts, step.sends)),
+            elements,
+            values,
         )
-
-    def known(self, state: Running) -> Known:
-        """What the member's tuples are."""
-        looked_at = state.id, state.term, state.node.raft.vote, state.role, state.commit, state.log
-        if looked_at not in self._known:
-            self._known[looked_at] = self._map(state)
-        return self._known[looked_at]
-
-    def _map(self, state: Running) -> Known:
-        known, member = Known(), state.id
-        for term in self.terms:
-            known.set(spec.current, (member, term), term == state.term)
-            known.set(spec.left, (member, term), term < state.term)
-            if term >= state.term:
-                for other in self.ids:
-                    known.set(spec.voted, (member, term, other), term == state.term and other == state.node.raft.vote)
-            if (leads := _leads(state, term)) is not None:
-                known.set(spec.leader, (member, term), leads)
-        for index in self.indexes:
-            known.set(spec.log_reaches, (member, index), index <= state.log[-1].index)
-            known.set(spec.committed, (member, index), index <= state.commit)
-            known.set(spec.compacted, (member, index), 0 < state.log[0].index >= index)
-            self._map_entry(known, state, index)
-        return known
-
-    def _map_entry(self, known: Known, state: Running, index: int) -> None:
-        if index < state.log[0].index:
-            return  # compacted
-        entry = entry_at(state.log, index)
-        for term in self.terms:
-            known.set(spec.log, (state.id, index, term), entry is not None and entry.term == term)
-        if entry is not None and (index == 0 or index > state.log[0].index):
-            known.assign(spec.value, (state.id, index), payload(entry))
 
     def _messages(self, messages: Iterable[Message]) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """Appends, heartbeats and snapshots are elements; these functions are what is known of their contents."""
-        elements = dict.fromkeys(map(element, messages))
-        appends, heartbeats, snapshots = ([each for each in elements if each.type is kind] for kind in WITH_CONTENTS)
-        values = {
-            spec.append_term: {(m,): m.term for m in appends},
-            spec.append_previous: {(m,): m.index for m in appends},
-            spec.append_previous_term: {(m,): m.log_term for m in appends},
-            spec.append_last: {(m,): m.index + len(m.entries) for m in appends},
-            spec.append_entry: {(m, entry.index): entry.term for m in appends for entry in m.entries},
-            spec.append_value: {(m, entry.index): payload(entry) for m in appends for entry in m.entries},
-            spec.append_commit: {(m,): m.commit for m in appends},
-            spec.heartbeat_term: {(m,): m.term for m in heartbeats},
-            spec.heartbeat_to: {(m,): m.to for m in heartbeats},
-            spec.heartbeat_commit: {(m,): m.commit for m in heartbeats},
-            spec.snapshot_term: {(m,): m.term for m in snapshots},
-            spec.snapshot_index: {(m,): covered(m).index for m in snapshots},
-            spec.snapshot_entry: {(m, covered(m).index): covered(m).term for m in snapshots},
+        elements: dict[Sort, list[Message]] = {}
+        values: dict[Function, dict[tuple[Any, ...], Any]] = {}
+        for each in messages:
+            if each.type in WITH_CONTENTS:
+                sort, one = WITH_CONTENTS[each.type], self._element(each)
+                if one not in elements.setdefault(sort, []):
+                    elements[sort].append(one)
+                    for function, content in self._contents(one).items():
+                        values.setdefault(function, {}).update(content)
+        return elements, values
+
+
+def known_of(terms: Iterable[int], indexes: Sequence[int], state: Running) -> Known:
+    """What the member's tuples are."""
+    known, member, log, vote = Known(), state.id, state.log, state.node.raft.vote
+    known.close(spec.current, (member,), state.term)
+    known.close(spec.left, (member,), *range(state.term))
+    for term in terms:
+        if term >= state.term:
+            known.close(spec.voted, (member, term), *([vote] if term == state.term and vote != NO_ID else []))
+        if (leads := _leads(state, term)) is not None:
+            known.set(spec.leader, (member, term), leads)
+    known.close(spec.compacted, (member,), *(range(log[0].index + 1) if log[0].index else ()))
+    for index in indexes[log[0].index :]:  # what is before is compacted
+        _map_entry(known, state, index)
+    known.close(spec.committed, (member,), *range(state.commit + 1))
+    known.close(spec.log_reaches, (member,), *range(log[-1].index + 1))
+    return known
+
+
+def _map_entry(known: Known, state: Running, index: int) -> None:
+    entry = entry_at(state.log, index)
+    known.close(spec.log, (state.id, index), *([] if entry is None else [entry.term]))
+    if entry is not None and (index == 0 or index > state.log[0].index):
+        known.assign(spec.value, (state.id, index), payload(entry))
+
+
+def contents(m: Message) -> dict[Function, dict[tuple[Any, ...], Any]]:
+    """What is in such a message."""
+    if m.type is MessageType.MsgApp:
+        return {
+            spec.append_term: {(m,): m.term},
+            spec.append_previous: {(m,): m.index},
+            spec.append_previous_term: {(m,): m.log_term},
+            spec.append_last: {(m,): m.index + len(m.entries)},
+            spec.append_entry: {(m, entry.index): entry.term for entry in m.entries},
+            spec.append_value: {(m, entry.index): payload(entry) for entry in m.entries},
+            spec.append_commit: {(m,): m.commit},
         }
-        return {spec.Append: appends, spec.Heartbeat: heartbeats, spec.Snapshot: snapshots}, values
+    if m.type is MessageType.MsgHeartbeat:
+        return {spec.heartbeat_term: {(m,): m.term}, spec.heartbeat_to: {(m,): m.to}, spec.heartbeat_commit: {(m,): m.commit}}
+    snapshot = covered(m)
+    return {
+        spec.snapshot_term: {(m,): m.term},
+        spec.snapshot_index: {(m,): snapshot.index},
+        spec.snapshot_entry: {(m, snapshot.index): snapshot.term},
+    }
 
 
 def element(message: Message) -> Message:

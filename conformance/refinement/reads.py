@@ -6,8 +6,9 @@ Known of the client: which reads it has asked for. Unknown: earlier terms, and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +20,8 @@ from kubeproof.conformance.explore import system
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
 from kubeproof.conformance.refinement.binding import Binding, First, Reading
-from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Known, NotAllowed, World
+from kubeproof.conformance.refinement.judge import Abstract, Call, Fact, Facts, Known, NotAllowed, World
+from kubeproof.conformance.refinement.once import Alike, Once
 from kubeproof.conformance.refinement.raft import FUTURE, beginning
 from kubeproof.impl.raft.read_only import PendingRead
 from kubeproof.impl.raft.types import Message, MessageType, ReadState, StateType
@@ -74,7 +76,7 @@ def read(model: Model, taken: Iterable[Taken]) -> Reading:
     mapped = Map(common.universes, setup.lease_based_reads)
     return Reading(
         common,
-        [First(mapped.known(state), frozenset(knowledge(state))) for state in (*first, Client())],
+        [First(mapped.known(state), mapped.knowledge(state)) for state in (*first, Client())],
         steps,
         mapped.abstract,
         prepared,
@@ -236,55 +238,26 @@ def _leads(state: Running, term: int) -> bool | None:
 # ---- the map
 
 
-@dataclass(frozen=True)
 class Map:
-    """The map of steps. States are mapped once, as many steps have them in common."""
+    """The map of steps. States and messages are mapped once, as many steps have them in common."""
 
-    _universes: Mapping[Sort, Sequence[Any]]
-    _lease_based: bool
-    _known: dict[tuple[Any, ...], Known] = field(default_factory=dict)
+    def __init__(self, universes: Mapping[Sort, Sequence[Any]], lease_based: bool) -> None:
+        known: Alike[Known] = Alike()
+        self.known = known.once(partial(known_of, universes))
+        self._quorums: Sequence[frozenset[int]] = universes[Quorum]
+        self._lease_based = lease_based
+        self.knowledge: Once[object, Facts] = Once(lambda state: frozenset(knowledge(state)))
+        self._facts: Once[object, Facts] = Once(lambda message: frozenset(facts(message)))
 
     def abstract(self, taken: Taken) -> Abstract:
         """The step as the specification sees it. NotAllowed if it relies on a lease."""
-        _, before, cause, (after, sends, _) = taken
+        _, before, cause, step = taken
+        after = step.state
         body = cause.body if isinstance(cause, system.Message) else cause
-        sent = tuple(each.body for each in sends)
-        given = {*knowledge(before), *facts(body)}
-        claims = {*knowledge(after), *(fact for each in sent for fact in facts(each))}
+        sent = tuple(each.body for each in step.sends)
+        given = self.knowledge(before) | self._facts(body)
+        claims = self.knowledge(after).union(*map(self._facts, sent))
         return Abstract(self.known(before), given, tuple(self._calls(before, body, after, sent)), self.known(after), claims)
-
-    def known(self, state: object) -> Known:
-        """What the component's tuples are."""
-        if isinstance(state, Running):
-            looked_at: tuple[Any, ...] = state.id, state.term, state.role, state.commit, first_own(state), last_number(state)
-            return self._once(looked_at, lambda: self._of_member(state))
-        assert isinstance(state, Client)
-        return self._once((state.asked,), lambda: self._of_client(state))
-
-    def _once(self, looked_at: tuple[Any, ...], make: Callable[[], Known]) -> Known:
-        if looked_at not in self._known:
-            self._known[looked_at] = make()
-        return self._known[looked_at]
-
-    def _of_client(self, state: Client) -> Known:
-        known = Known()
-        for r in self._universes[spec.Read]:
-            known.set(spec.asked, (r,), r <= state.asked)
-        return known
-
-    def _of_member(self, state: Running) -> Known:
-        known, member = Known(), state.id
-        for index in self._universes[Index]:
-            known.set(spec.committed, (member, index), index <= state.commit)
-            if state.leads and index >= first_own(state):
-                known.set(spec.own, (state.term, index), True)
-        for term in self._universes[Term]:
-            known.set(spec.left, (member, term), term < state.term)
-            if (leads := _leads(state, term)) is not None:
-                known.set(spec.leader, (member, term), leads)
-                for x in self._universes[spec.Number]:
-                    known.set(spec.numbered, (member, term, x), leads and x <= last_number(state))
-        return known
 
     def _calls(self, before: object, cause: object, after: object, sends: tuple[object, ...]) -> Iterator[Call]:
         if isinstance(before, Client) and isinstance(after, Client):
@@ -293,8 +266,32 @@ class Map:
             return
         assert isinstance(before, Running)
         assert isinstance(after, Running)
-        for name, arguments in proposals(Step(before, cause, after, sends), self._universes[Quorum], self._lease_based):
+        for name, arguments in proposals(Step(before, cause, after, sends), self._quorums, self._lease_based):
             yield Call(name, tuple(({"n": after.id, "t": after.term} | arguments).items()))
+
+
+def known_of(universes: Mapping[Sort, Sequence[Any]], state: object) -> Known:
+    """What the component's tuples are."""
+    if isinstance(state, Running):
+        return _known_of_member(state, universes)
+    assert isinstance(state, Client)
+    known = Known()
+    known.close(spec.asked, (), *range(1, state.asked + 1))
+    return known
+
+
+def _known_of_member(state: Running, universes: Mapping[Sort, Sequence[Any]]) -> Known:
+    known, member = Known(), state.id
+    known.close(spec.committed, (member,), *range(state.commit + 1))
+    if state.leads:
+        for index in range(first_own(state), len(universes[Index])):
+            known.set(spec.own, (state.term, index), True)
+    known.close(spec.left, (member,), *range(state.term))
+    for term in universes[Term]:
+        if (leads := _leads(state, term)) is not None:
+            known.set(spec.leader, (member, term), leads)
+            known.close(spec.numbered, (member, term), *range(1, last_number(state) + 1 if leads else 1))
+    return known
 
 
 # ---- which actions should explain a member's step

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kubeproof.conformance.explore.local_steps import Taken
 from kubeproof.conformance.explore.system import Event, Model
 from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.refinement.binding import Binding
+from kubeproof.conformance.refinement.backup import BACKUP
+from kubeproof.conformance.refinement.binding import Binding, Reading
 from kubeproof.conformance.refinement.election import ELECTION
 from kubeproof.conformance.refinement.judge import Judge, NotAllowed
+from kubeproof.conformance.refinement.lease import LEASE
 from kubeproof.conformance.refinement.membership import MEMBERSHIP
 from kubeproof.conformance.refinement.mvcc import MVCC
 from kubeproof.conformance.refinement.raft import RAFT
 from kubeproof.conformance.refinement.reads import READS
+from kubeproof.conformance.refinement.watch import WATCH
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.models.logic.formulas import Symbol
 
 UNLIMITED = Limits()
 
-BINDINGS = {binding.specification.name: binding for binding in (RAFT, MEMBERSHIP, READS, ELECTION, MVCC)}
+BINDINGS = {binding.specification.name: binding for binding in (RAFT, MEMBERSHIP, READS, ELECTION, MVCC, WATCH, BACKUP, LEASE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,23 @@ def refine(
 
     Raises LimitReached, and InvalidInput where the specification promises nothing or there is nothing to judge.
     """
-    reading = binding.read(model, taken)
+    with _no_collector():
+        return _judged(binding, binding.read(model, taken), limits, ignoring)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Judging makes no cycles, and Python would look for them among all that the exploration has found, over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _judged(binding: Binding, reading: Reading, limits: Limits, ignoring: Set[Symbol]) -> Refinement:
     judge = Judge(binding.specification, reading.world, ignoring)
     if (unmet := judge.unmet()) is not None:
         raise InvalidInput("--refines", None, f"{binding.specification.name} promises nothing here, as not all is so: {unmet}")
@@ -89,10 +110,13 @@ def refine(
     if not steps:
         raise InvalidInput("--refines", None, f"expected steps of which {binding.specification.name} speaks, there are none")
     found = Refinement(len(steps), Counter(dict.fromkeys(binding.specification.actions, 0)))
+    sequences: Counter[tuple[str, ...]] = Counter()
     for step in steps:
         limits.check()
         try:
-            found.actions.update(set(judge.judge(reading.abstract(step))))
+            sequences[judge.judge(reading.abstract(step))] += 1
         except NotAllowed as why:
-            found.refused.append(Refused(step, why))
+            found.refused.append(Refused(step, why.with_traceback(None)))
+    for actions, times in sequences.items():
+        found.actions.update(dict.fromkeys(actions, times))
     return found

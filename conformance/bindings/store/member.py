@@ -6,7 +6,7 @@ What a member was given of the log it has for ever (its write-ahead log); what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kubeproof.conformance.bindings.store import labels
@@ -88,7 +88,7 @@ class MemberComponent:
 
     def server(self, state: Member) -> Server:
         """A server with this state."""
-        return Server.restore(running(self.options), state.server, NOW_MS)
+        return Server.restore(self.options, state.server, NOW_MS)
 
     def events(self, state: Member) -> Iterator[Event]:
         """A member that has panicked is gone: it would die again."""
@@ -165,11 +165,6 @@ class MemberComponent:
         except StorePanic as panic:
             return Step(state._replace(panic=str(panic)), labels=(labels.PANICKED,))
         return Step(state, labels=(labels.READ_PAST if past else labels.READ,))
-
-
-def running(options: Options) -> Options:
-    """The options of a member that goes on: its index is made from its records, and has what a restart would forget."""
-    return replace(options, faults=replace(options.faults, lone_tombstone_not_restored=False))
 
 
 def is_compacting(committed: Committed) -> bool:

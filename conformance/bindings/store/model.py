@@ -4,49 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from kubeproof.conformance.bindings.store import labels, menu, properties
-from kubeproof.conformance.bindings.store.history import Log, history
+from kubeproof.conformance.bindings.store.log import COMPACTIONS, PROPOSALS, LogComponent, Proposed
 from kubeproof.conformance.bindings.store.member import CRASHES, Entry, Fetch, Member, MemberComponent, ReadIndex
 from kubeproof.conformance.explore.system import Event, Local, Message, Model, Step
 from kubeproof.conformance.verdict import InvalidInput
 from kubeproof.impl.store import MISTAKES, Faults, Options, Server, StoreError
 from kubeproof.impl.store.requests import DeleteRangeRequest, PutRequest, Request
-
-PROPOSALS, COMPACTIONS = "proposals", "compactions"
-PROPOSE, COMPACT = "propose", "propose_compaction"
-
-
-class Proposed(NamedTuple):
-    """What stands for consensus: one log, to which proposals are appended at once."""
-
-    log: Log = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LogComponent:
-    """The log, and the clients that propose. What a server refuses before consensus is not proposed."""
-
-    requests: tuple[Request, ...]
-
-    def events(self, state: Proposed) -> Iterator[Event]:
-        """A client proposes one of the requests, or a compaction."""
-        yield from (Event(PROPOSE, request, PROPOSALS) for request in self.requests)
-        yield from (Event(COMPACT, request, COMPACTIONS) for request in menu.compactions(history(state.log)))
-
-    def step(self, state: Proposed, event: Event) -> Step:
-        """Append a proposal."""
-        request: Request = event.argument  # type: ignore[assignment]
-        return Step(Proposed((*state.log, request)))
-
-    def receive(self, state: Proposed, body: Fetch | ReadIndex) -> Step | None:
-        """Give a member its next entry; or let it answer if it has them all."""
-        if isinstance(body, ReadIndex):
-            return Step(state) if body.place == len(state.log) else None
-        if body.place >= len(state.log):
-            return None
-        return Step(state, (Message(body.member, Entry(state.log[body.place]), synchronous=True),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +79,7 @@ def model(
     """
     if not 1 <= keys <= len(menu.KEYS):
         raise InvalidInput("size", None, f"keys: expected 1 to {len(menu.KEYS)}, got {keys}")
-    options = Options(compaction_batch_limit=batch, faults=_faults(faults))
+    options = Options(compaction_batch_limit=batch, faults=switched_on(faults))
     requests = (
         *(PutRequest(key, menu.VALUE) for key in menu.KEYS[:keys]),
         DeleteRangeRequest(menu.KEYS[0]),
@@ -193,7 +158,8 @@ def _proposed(state: Local) -> Proposed:
     return state
 
 
-def _faults(names: Collection[str]) -> Faults:
+def switched_on(names: Collection[str]) -> Faults:
+    """The mistakes of these names. InvalidInput for one that there is not."""
     unknown = sorted(set(names) - set(MISTAKES))
     if unknown:
         raise InvalidInput("faults", None, f"expected names of docs/store.md, got {', '.join(unknown)}")

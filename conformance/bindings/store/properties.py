@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from kubeproof.conformance.bindings.store.history import History, history
-from kubeproof.conformance.bindings.store.member import ALL_KEYS, NOW_MS, Member, is_compacting, running
+from kubeproof.conformance.bindings.store.member import ALL_KEYS, NOW_MS, Member, is_compacting
 from kubeproof.conformance.explore.system import Local, Property
 from kubeproof.impl.store import Options, Server, StoreError, StorePanic, hash_kv
 
@@ -67,7 +67,7 @@ class Asking:
         )
 
     def _server(self, state: Member) -> Server:
-        return Server.restore(running(self.options), state.server, NOW_MS)
+        return Server.restore(self.options, state.server, NOW_MS)
 
 
 def _made(state: Member) -> History:

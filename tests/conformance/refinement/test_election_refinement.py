@@ -386,12 +386,12 @@ def test_a_version_that_nobody_has_made_is_shown() -> None:
 
 
 def test_an_answer_with_another_version_is_shown() -> None:
-    component, before, cause, (state, (message,), labels) = step_of(Lease)
+    component, before, cause, step = step_of(Lease)
+    (message,) = step.sends
     assert isinstance(message.body, Answer)
     forged = message._replace(body=message.body._replace(resource_version=message.body.resource_version + 1))
-    require_weight(
-        ELECTION, taken(FENCED)[0], (component, before, cause, Step(state, (forged,), labels)), {spec.accepted, spec.holder}
-    )
+    told = step._replace(sends=(forged,))
+    require_weight(ELECTION, taken(FENCED)[0], (component, before, cause, told), {spec.accepted, spec.holder})
 
 
 def test_a_token_that_nobody_has_written_is_shown() -> None:

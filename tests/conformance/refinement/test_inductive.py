@@ -29,10 +29,13 @@ SMALL = {
     "reads": ("raft-read-index", ("members=2", "messages=2", "proposals=0")),
     "election": ("election-failover", ("writes=3",)),
     "mvcc": ("store-crash", ("proposals=2", "crashes=1")),
+    "watch": ("watch-snapshot", ("proposals=2", "compactions=0")),
+    "backup": ("backup-restore", ()),
+    "lease": ("lease-checkpoint", ("members=1", "terms=1")),
 }
 """A scenario for each specification, small enough to carry all history along."""
 
-ONE_HISTORY = ("election", "mvcc")
+ONE_HISTORY = ("election", "mvcc", "lease")
 """Where history grows for ever, as time does."""
 
 BIG = {
@@ -41,6 +44,12 @@ BIG = {
     "reads": ("raft-read-index", ("terms=5", "proposals=3", "reads=6", "messages=20")),
     "election": ("election-fencing", ("writes=30",)),
     "mvcc": ("store-crash-keys", ("proposals=8", "compactions=4", "crashes=4")),
+    "watch": ("watch-everything", ("proposals=8", "compactions=3", "crashes=3", "snapshots=3", "breaks=3", "progress=6")),
+    "backup": ("backup-two-clients", ("writes=16", "compactions=6", "disconnects=8", "bump=17")),
+    "lease": (
+        "lease-checkpoint",
+        ("members=3", "terms=6", "ttl=4", "ticks=20", "keepalives=8", "revocations=1", "crashes=2"),
+    ),
 }
 """One for random runs, which is too big to be explored."""
 

@@ -41,13 +41,13 @@ REFUSED = {
     "store-ranges-dropped": "changed",
     "store-second-change-compacted": "txn_put.once_in_transaction",
     "store-two-changes": "txn_put.once_in_transaction",
+    "store-tombstone-compacted": "compact_remove_tombstone.before_compact_revision",
 }
 """What each mistake makes impossible: the guard of an action, or what the step makes something else of."""
 
 HARMLESS = {
     "store-checkpoint-lost": "it is the leases of another specification, lease.py",
     "store-put-cannot-be-applied": "a member that has died does nothing wrong any more",
-    "store-tombstone-compacted": "it shows before the tombstone is removed, which is refused (store-compaction-forgotten)",
     "store-unknown-sort-target": "a member that has died does nothing wrong any more",
 }
 """Mistakes of which each step until something is broken is allowed, with the reason."""
@@ -130,7 +130,7 @@ def verdict(before: Member, cause: Event | Request, state: Member, ignoring: fro
     happens = cause if isinstance(cause, Event) else Message(0, Entry(cause), synchronous=True)
     common = world(MODEL)
     try:
-        Judge(spec.mvcc, common, ignoring).judge(Map(common, (MEMBER,)).abstract((0, before, happens, Step(state))))
+        Judge(spec.mvcc, common, ignoring).judge(Map((MEMBER,)).abstract((0, before, happens, Step(state))))
     except NotAllowed as why:
         return why.reason
     return ""
@@ -219,7 +219,7 @@ class Stale(MemberComponent):
 
 def test_reads_are_of_the_records() -> None:
     common, state = world(MODEL), after(PUT, DELETE, PUT)
-    step = Map(common, (Stale(Options(), 0, 1),)).abstract((0, state, Event(READ), Step(state)))
+    step = Map((Stale(Options(), 0, 1),)).abstract((0, state, Event(READ), Step(state)))
     with pytest.raises(NotAllowed) as why:
         Judge(spec.mvcc, common).judge(step)
     assert why.value.reason == "read.not_deleted"

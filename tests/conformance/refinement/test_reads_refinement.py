@@ -113,7 +113,8 @@ def test_a_mistake_is_a_step_that_no_action_allows(name: str, settings: tuple[st
 
 
 def test_every_bug_of_reads_is_pinned() -> None:
-    assert {path.stem for path in shipped(BUGS) if load(path.stem).size.get("reads")} == set(FAULTS)
+    of_raft = [path.stem for path in shipped(BUGS) if load(path.stem).system == "raft"]
+    assert {name for name in of_raft if load(name).size.get("reads")} == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", HARMLESS)
@@ -162,7 +163,7 @@ def test_own_entries_of_leaders_come_behind_all_commitments_of_earlier_terms() -
     known = {name: raft.properties[name].formula() for name in invariants}
     orders = {name: raft.axioms[name].formula for name in ("term_order", "index_order")}
     obligation = Obligation("follows", "claim", (), known | orders, behind)
-    assert prove(obligation, Translator(), tries_s=(2, 4, 8)).status is Status.PROVED
+    assert prove(obligation, Translator()).status is Status.PROVED
 
 
 def test_a_lease_that_ends_at_one_member_is_no_passage_of_time() -> None:
