@@ -17,6 +17,7 @@ from kubeproof.conformance.explore.compiled.hashing import MISSING, Ints, Number
 from kubeproof.conformance.explore.compiled.tables import (
     COMPONENT,
     COST,
+    CUTS_MAX,
     EVENTS_MAX,
     NOT_ENABLED,
     SENDS_MAX,
@@ -82,6 +83,7 @@ class LocalSteps:
             joint=self._joint(),
             numbered=numbered,
             exact=exact,
+            link_max=self._model.messages_max if self._model.link_max is None else self._model.link_max,
         )
 
     def _joint(self) -> Ints:
@@ -160,12 +162,17 @@ class LocalSteps:
         state = self.local_id(component, step.state)
         sends = [self.ids.message_id(component, message) for message in self._each(step.sends)]
         simple = self._model.network is not Network.FIFO and not any(message.synchronous for message in step.sends)
-        self._steps.append((state, len(self._sends), len(sends), cost, component, simple))
+        self._steps.append((state, len(self._sends), len(sends), cost, component, simple, self._cuts(step)))
         for message in sends:
             self._sends.append(message)
         self._step_words.append(self._word(state, [] if self._model.network is Network.KEPT else sends))
         self.kinds.append((kind, step.labels))
         return number
+
+    def _cuts(self, step: Step) -> int:
+        if step.cuts and (self._model.network is not Network.FIFO or max(step.cuts) >= CUTS_MAX):
+            raise ValueError(f"cuts {step.cuts}: expected FIFO links, and components below {CUTS_MAX}")
+        return sum(1 << other for other in set(step.cuts))
 
     def _each(self, sends: tuple[Message, ...]) -> Iterable[Message]:
         """What is kept is there once; a call that is made twice is answered twice."""
@@ -225,9 +232,10 @@ class LocalSteps:
 
     def _taken(self, local: int, cause: Event | Message, number: int) -> Taken:
         component, before = self.ids.locals[local]
-        state, sends, sent, *_ = self._steps.array[number].tolist()
+        state, sends, sent, *_, cuts = self._steps.array[number].tolist()
         messages = [self.ids.messages[each].message for each in self._sends.array[sends : sends + sent].tolist()]
-        return component, before, cause, Step(self.ids.states[state], tuple(messages), self.kinds[number][1])
+        broken = tuple([other for other in range(cuts.bit_length()) if cuts >> other & 1])
+        return component, before, cause, Step(self.ids.states[state], tuple(messages), self.kinds[number][1], broken)
 
     def costs(self, via: Ints) -> Ints:
         """The cost of each edge (tables.py), by what happens there."""

@@ -5,8 +5,9 @@ The explorer must agree with it: tests compare the two, and every counterexample
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from itertools import combinations
 from typing import NamedTuple
 
 from kubeproof.conformance.explore.system import (
@@ -19,6 +20,7 @@ from kubeproof.conformance.explore.system import (
     Message,
     Model,
     Network,
+    Property,
     Taken,
 )
 
@@ -26,6 +28,10 @@ CHAIN_MAX = 16
 """Local steps of one action. More are taken for a call that never returns."""
 
 ANYBODY = -1
+
+RECEIVE = "receive"
+_NETWORK = {DROP: "drop", DUPLICATE: "duplicate"}
+"""What the network does, by the budget that it takes."""
 
 Budgets = tuple[int | None, ...]
 
@@ -48,6 +54,15 @@ class GlobalState(NamedTuple):
     budgets: Budgets
 
 
+class Move(NamedTuple):
+    """Something that may happen: events of components, or something to a message under way, and what it costs."""
+
+    name: str
+    events: tuple[tuple[int, Event], ...]
+    under_way: UnderWay | None
+    costs: str | None = None
+
+
 def first_state(model: Model) -> GlobalState:
     """Where the system begins."""
     return GlobalState(tuple(model.system.initial()), (), tuple(model.budgets.values()))
@@ -55,19 +70,47 @@ def first_state(model: Model) -> GlobalState:
 
 def successors(model: Model, state: GlobalState) -> Iterator[tuple[Action, GlobalState]]:
     """Everything that may happen next, inside the bounds."""
-    yield from (each for each in all_successors(model, state) if len(each[1].messages) <= model.messages_max)
+    yield from (each for each in all_successors(model, state) if is_inside(model, each[1]))
+
+
+def is_inside(model: Model, state: GlobalState) -> bool:
+    """Whether no more messages are under way than the bounds allow."""
+    if len(state.messages) > model.messages_max:
+        return False
+    return model.link_max is None or all(count <= model.link_max for count in Counter(map(_link, state.messages)).values())
 
 
 def all_successors(model: Model, state: GlobalState) -> Iterator[tuple[Action, GlobalState]]:
     """Everything that may happen next, also where too many messages are under way then."""
+    for move in moves(model, state):
+        if (reached := take(model, state, move)) is not None:
+            yield reached
+
+
+def moves(model: Model, state: GlobalState) -> Iterator[Move]:
+    """All that may perhaps happen next; `take` tells whether it does."""
     for component, local in enumerate(state.locals):
         for event in model.system.events(component, local):
-            yield from _happens(model, state, event.name, [(component, event)], event.costs)
+            yield Move(event.name, ((component, event),), None, event.costs)
     for joint in model.joint_events:
-        yield from _happens(model, state, joint.name, parts(joint), joint.costs)
+        yield Move(joint.name, tuple(parts(joint)), None, joint.costs)
     for under_way in _deliverable(model, state):
-        yield from _arrives(model, state, under_way)
-        yield from _network(model, state, under_way)
+        yield Move(RECEIVE, (), under_way)
+        for name in (DROP, DUPLICATE):
+            if name in model.budgets:
+                yield Move(_NETWORK[name], (), under_way, name)
+
+
+def take(model: Model, state: GlobalState, move: Move) -> tuple[Action, GlobalState] | None:
+    """What comes of a move of this state; None if it does not happen."""
+    budgets = _spend(model, state.budgets, move.costs)
+    if budgets is None:
+        return None
+    if move.under_way is None:
+        return _happens(model, state, move, budgets)
+    if move.name == RECEIVE:
+        return _arrives(model, state, move.under_way)
+    return _lost_or_doubled(state, move.name, move.under_way, budgets)
 
 
 def parts(joint: JointEvent) -> list[tuple[int, Event]]:
@@ -75,38 +118,39 @@ def parts(joint: JointEvent) -> list[tuple[int, Event]]:
     return [(component, event) for component, event in enumerate(joint.parts) if event is not None]
 
 
-def _happens(
-    model: Model, state: GlobalState, name: str, events: Iterable[tuple[int, Event]], costs: str | None
-) -> Iterator[tuple[Action, GlobalState]]:
-    budgets = _spend(model, state.budgets, costs)
-    if budgets is None:
-        return
+def broken(model: Model, state: GlobalState) -> Property | None:
+    """The first property that does not hold in a state."""
+    for each in model.always:
+        size = len(state.locals) if each.components is None else each.components
+        if not all(each.holds(*chosen) for chosen in combinations(state.locals, size)):
+            return each
+    return None
+
+
+def _happens(model: Model, state: GlobalState, move: Move, budgets: Budgets) -> tuple[Action, GlobalState] | None:
     taken = []
-    for component, event in events:
+    for component, event in move.events:
         step = model.system.step(component, state.locals[component], event)
         if step is None:
-            return
+            return None
         taken.append(Taken(component, event, step))
-    yield from _reached(model, state, name, None, taken, budgets)
+    return _reached(model, state, move.name, None, taken, budgets)
 
 
-def _arrives(model: Model, state: GlobalState, under_way: UnderWay) -> Iterator[tuple[Action, GlobalState]]:
+def _arrives(model: Model, state: GlobalState, under_way: UnderWay) -> tuple[Action, GlobalState] | None:
     message = under_way.message
     step = model.system.receive(message.to, state.locals[message.to], message)
-    if step is not None:
-        taken = [Taken(message.to, message, step)]
-        left = state if model.network is Network.KEPT else state._replace(messages=_without(state.messages, under_way))
-        yield from _reached(model, left, "receive", message, taken, state.budgets)
+    if step is None:
+        return None
+    left = state if model.network is Network.KEPT else state._replace(messages=_without(state.messages, under_way))
+    return _reached(model, left, RECEIVE, message, [Taken(message.to, message, step)], state.budgets)
 
 
-def _network(model: Model, state: GlobalState, under_way: UnderWay) -> Iterator[tuple[Action, GlobalState]]:
-    if DROP in model.budgets and (budgets := _spend(model, state.budgets, DROP)) is not None:
-        left = _without(state.messages, under_way)
-        yield Action("drop", under_way.message, ()), GlobalState(state.locals, left, budgets)
-    if DUPLICATE in model.budgets and (budgets := _spend(model, state.budgets, DUPLICATE)) is not None:
-        at = state.messages.index(under_way)
-        doubled = (*state.messages[:at], under_way, *state.messages[at:])
-        yield Action("duplicate", under_way.message, ()), GlobalState(state.locals, doubled, budgets)
+def _lost_or_doubled(state: GlobalState, name: str, under_way: UnderWay, budgets: Budgets) -> tuple[Action, GlobalState]:
+    at = state.messages.index(under_way)
+    doubled = (*state.messages[:at], under_way, *state.messages[at:])
+    messages = _without(state.messages, under_way) if name == _NETWORK[DROP] else doubled
+    return Action(name, under_way.message, ()), GlobalState(state.locals, messages, budgets)
 
 
 def _deliverable(model: Model, state: GlobalState) -> Iterable[UnderWay]:
@@ -125,11 +169,12 @@ def _link(under_way: UnderWay) -> tuple[int, int]:
 
 def _reached(
     model: Model, state: GlobalState, name: str, message: Message | None, taken: list[Taken], budgets: Budgets
-) -> Iterator[tuple[Action, GlobalState]]:
+) -> tuple[Action, GlobalState] | None:
     """The state after these local steps and all that follow from synchronous messages; none if one of those is not taken."""
     locals_ = list(state.locals)
     for each in taken:
         locals_[each.component] = each.step.state
+        state = _cut(state, each)
     waiting = deque([(each.component, sent) for each in taken for sent in each.step.sends])
     put_under_way = []
     while waiting:
@@ -139,13 +184,20 @@ def _reached(
             continue
         step = model.system.receive(sent.to, locals_[sent.to], sent)
         if step is None:
-            return
+            return None
         if len(taken) == CHAIN_MAX:
             raise ValueError(f"{CHAIN_MAX} local steps in one: expected that synchronous messages come to an end")
         taken.append(Taken(sent.to, sent, step))
         locals_[sent.to] = step.state
+        state = _cut(state, taken[-1])
         waiting += [(sent.to, further) for further in step.sends]
-    yield Action(name, message, tuple(taken)), GlobalState(tuple(locals_), _together(model, state, put_under_way), budgets)
+    return Action(name, message, tuple(taken)), GlobalState(tuple(locals_), _together(model, state, put_under_way), budgets)
+
+
+def _cut(state: GlobalState, taken: Taken) -> GlobalState:
+    """The state without what is under way on connections that a step breaks."""
+    broken = {link for other in taken.step.cuts for link in ((taken.component, other), (other, taken.component))}
+    return state._replace(messages=tuple(each for each in state.messages if _link(each) not in broken)) if broken else state
 
 
 def _together(model: Model, state: GlobalState, sent: list[UnderWay]) -> tuple[UnderWay, ...]:

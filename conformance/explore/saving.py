@@ -20,7 +20,15 @@ import numpy as np
 from kubeproof.conformance.verdict import InvalidInput
 
 PACKAGE = Path(__file__).parents[2]
-SOURCES = ("impl", "conformance/explore", "conformance/bindings", "conformance/scenarios", "conformance/simulation")
+SOURCES = (
+    "impl",
+    "conformance/adapters",
+    "conformance/bindings",
+    "conformance/explore",
+    "conformance/nodes",
+    "conformance/scenarios",
+    "conformance/simulation",
+)
 VALUES = "values"
 ALLOWED = {("fractions", "Fraction"), ("builtins", "frozenset"), ("collections", "Counter")}
 

@@ -56,11 +56,16 @@ class JointEvent(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A component's new local state, the messages that it sends, and for coverage, the names of the branches taken."""
+    """A component's new local state, the messages that it sends, and for coverage, the names of the branches taken.
+
+    On FIFO links, its connections to the components in `cuts` break before it sends: what is under way between it and them, in
+    both directions, is lost.
+    """
 
     state: Local
     sends: tuple[Message, ...] = ()
     labels: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
 
 
 class System(Protocol):
@@ -173,17 +178,19 @@ class Action(NamedTuple):
 class Model:
     """A system, the world it lives in, and what is asked of it.
 
-    `budgets` say how often an event that costs one may happen; None is any number of times. `may_end` is given all local states
-    of a state without any successor, even outside the bounds; if it says no, that is a deadlock (None: nobody asks). `labels` are
-    all that steps may bear, so that what never happened can be told. `describe` names local states and messages for people.
-    `record` makes the events of a Run from a way through the state space, in the system's own vocabulary, so that its trace
-    checker can judge them; without it they are the explorer's.
+    At most `messages_max` messages are under way at once, on a FIFO link at most `link_max` (None: as many). `budgets` say how
+    often an event that costs one may happen; None is any number of times. `may_end` is given all local states of a state without
+    any successor, even outside the bounds; if it says no, that is a deadlock (None: nobody asks). `labels` are all that steps may
+    bear, so that what never happened can be told. `describe` names local states and messages for people. `record` makes the
+    events of a Run from a way through the state space, in the system's own vocabulary, so that its trace checker can judge them;
+    without it they are the explorer's.
     """
 
     system: System
     component_names: tuple[str, ...]
     network: Network = Network.CONSUMED
     messages_max: int = 8
+    link_max: int | None = None
     budgets: Mapping[str, int | None] = field(default_factory=dict)
     joint_events: tuple[JointEvent, ...] = ()
     symmetry: Symmetry | None = None

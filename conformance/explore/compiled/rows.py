@@ -19,6 +19,7 @@ from kubeproof.conformance.explore.compiled.hashing import (
 from kubeproof.conformance.explore.compiled.seen import find_or_add
 from kubeproof.conformance.explore.compiled.tables import (
     COMPONENT,
+    CUTS,
     ENDLESS,
     FIRST_SENT,
     NOT_ENABLED,
@@ -95,6 +96,28 @@ def insert(world: World, link: Any, row: Any, end: int, message: Any) -> int:
         row[other] = row[other - 1]
     row[place] = message
     return end + 1
+
+
+@compiled
+def is_full(world: World, link: Any, row: Any, end: int, message: Any) -> bool:
+    """Whether the FIFO link of a message has no room for it."""
+    count = 0
+    for place in range(world.components + 1, end):
+        count += link[row[place]] == link[message]
+    return count >= world.link_max
+
+
+@compiled
+def cut(world: World, link: Any, row: Any, end: int, component: Any, others: Any) -> int:
+    """Lose what is under way between a component and others, which are bits. Returns the new end."""
+    kept = world.components + 1
+    for place in range(world.components + 1, end):
+        sender, receiver = link[row[place]] // world.components - 1, link[row[place]] % world.components
+        lost = (sender == component and others >> receiver & 1) or (receiver == component and others >> sender & 1)
+        if not lost:
+            row[kept] = row[place]
+            kept += 1
+    return kept
 
 
 @inlined
@@ -176,7 +199,7 @@ def build(
         return take_chain(world, row, place, left, steps, asks, batch, entry, np.int64(length))
     end = copy_without(world, row, place if via == VIA_DROP else -1, new)
     if via == VIA_DUPLICATE:
-        if end == new.shape[0]:
+        if end == new.shape[0] or (world.fifo and is_full(world, steps.link, new, end, row[place])):
             return OUTSIDE
         for at in range(end, place, -1):
             new[at] = new[at - 1]
@@ -216,6 +239,7 @@ def take_chain(
     head = tail = 0
     for number in range(length):
         tail = take(steps, batch, new, batch.chain[entry, number], tail)
+        end = cut_by(world, steps, new, end, batch.chain[entry, number])
     fits = True
     while head < tail:
         message = batch.queue[head]
@@ -223,7 +247,7 @@ def take_chain(
         if not steps.synchronous[message]:
             if world.kept and contains(new, world.components + 1, end, message):
                 continue
-            if end < new.shape[0]:
+            if end < new.shape[0] and not (world.fifo and is_full(world, steps.link, new, end, message)):
                 end = insert(world, steps.link, new, end, message)
             else:
                 fits = False
@@ -241,9 +265,18 @@ def take_chain(
         batch.chain[entry, length] = step
         length += 1
         tail = take(steps, batch, new, step, tail)
+        end = cut_by(world, steps, new, end, step)
     pad(new, end)
     batch.chain_length[entry] = length
     return REACHED if fits else OUTSIDE
+
+
+@inlined
+def cut_by(world: World, steps: StepTable, new: Any, end: Any, step: Any) -> Any:
+    """Lose what is under way on the connections that a step breaks. Returns where the messages end."""
+    if steps.steps[step, CUTS]:
+        end = cut(world, steps.link, new, end, steps.steps[step, COMPONENT], steps.steps[step, CUTS])
+    return end
 
 
 @inlined

@@ -28,6 +28,7 @@ class World(NamedTuple):
     joint: Ints
     numbered: bool
     exact: bool
+    link_max: int
 
 
 class StepTable(NamedTuple):
@@ -58,8 +59,9 @@ class StepTable(NamedTuple):
     after_cost: Ints
 
 
-# Columns of `StepTable.steps`. A simple step sends nothing that is synchronous, and there are no FIFO links.
-STATE, FIRST_SENT, SENT_COUNT, COST, COMPONENT, SIMPLE = STEP_COLUMNS = range(6)
+# Columns of `StepTable.steps`. A simple step sends nothing that is synchronous, and there are no FIFO links. CUTS are bits.
+STATE, FIRST_SENT, SENT_COUNT, COST, COMPONENT, SIMPLE, CUTS = STEP_COLUMNS = range(7)
+CUTS_MAX = 31
 
 
 class Batch(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from kubeproof.conformance.explore.plain import GlobalState, UnderWay, all_successors, first_state
+from kubeproof.conformance.explore.plain import GlobalState, UnderWay, all_successors, first_state, is_inside
 from kubeproof.conformance.explore.system import Event, JointEvent, Message, Model, Network, Step, Symmetry
 
 STATES = 4
@@ -22,7 +22,7 @@ class RandomSystem:
     """Local states and message bodies are small integers, and all steps are drawn from tables."""
 
     begins: tuple[int, ...]
-    moves: dict[tuple[int, int], tuple[tuple[int, tuple[Message, ...], str | None], ...]]
+    moves: dict[tuple[int, int], tuple[tuple[int, tuple[Message, ...], str | None, tuple[int, ...]], ...]]
     together: dict[tuple[int, int, int], tuple[int, tuple[Message, ...]]]
     takes: dict[tuple[int, int, int], tuple[int, tuple[Message, ...]]]
 
@@ -31,7 +31,7 @@ class RandomSystem:
 
     def events(self, component: int, state: Hashable) -> Iterator[Event]:
         assert isinstance(state, int)
-        for number, (_, _, costs) in enumerate(self.moves.get((component, state), ())):
+        for number, (_, _, costs, _) in enumerate(self.moves.get((component, state), ())):
             yield Event("move", number, costs)
 
     def step(self, component: int, state: Hashable, event: Event) -> Step | None:
@@ -40,8 +40,8 @@ class RandomSystem:
         if event.name == "part":
             taken = self.together.get((component, state, event.argument))
             return None if taken is None else Step(*taken)
-        new, sends, _ = self.moves[component, state][event.argument]
-        return Step(new, sends)
+        new, sends, _, cuts = self.moves[component, state][event.argument]
+        return Step(new, sends, cuts=cuts)
 
     def receive(self, component: int, state: Hashable, message: Message) -> Step | None:
         assert isinstance(state, int)
@@ -52,23 +52,26 @@ class RandomSystem:
 
 @st.composite
 def models(draw: st.DrawFn) -> Model:
-    """One to three components, any network, some messages synchronous, up to two joint events."""
+    """One to three components, any network, up to two joint events; messages may be synchronous, FIFO links break or be full."""
     components = draw(st.integers(1, 3))
+    network = draw(st.sampled_from(Network))
     who, states = st.integers(0, components - 1), st.integers(0, STATES - 1)
     message = st.builds(Message, who, st.integers(0, BODIES - 1), st.sampled_from((False, False, False, True)))
     sends = st.lists(message, max_size=2).map(tuple)
     costs = st.sampled_from((None, None, "crashes"))
+    cuts = st.sets(who, max_size=2).map(tuple) if network is Network.FIFO else st.just(())
     step = st.tuples(states, sends)
     system = RandomSystem(
         tuple(draw(states) for _ in range(components)),
         draw(
-            st.dictionaries(st.tuples(who, states), st.lists(st.tuples(states, sends, costs), max_size=2).map(tuple), max_size=6)
+            st.dictionaries(
+                st.tuples(who, states), st.lists(st.tuples(states, sends, costs, cuts), max_size=2).map(tuple), max_size=6
+            )
         ),
         draw(st.dictionaries(st.tuples(who, states, st.integers(0, PARTS - 1)), step, max_size=8)),
         draw(st.dictionaries(st.tuples(who, states, st.integers(0, BODIES - 1)), step, max_size=10)),
     )
     budgets: dict[str, int | None] = {"crashes": draw(st.integers(0, 2))}
-    network = draw(st.sampled_from(Network))
     if network is not Network.KEPT:
         for name in sorted(draw(st.sets(st.sampled_from(("drops", "duplicates"))))):
             budgets[name] = draw(st.sampled_from((0, 1, 2, None)))
@@ -76,7 +79,8 @@ def models(draw: st.DrawFn) -> Model:
     joint = st.builds(JointEvent, st.just("joint"), st.tuples(*[part] * components).filter(any), costs)
     names = tuple(f"component {number}" for number in range(components))
     joint_events = tuple(draw(st.lists(joint, max_size=2)))
-    return Model(system, names, network, draw(st.integers(0, 4)), budgets, joint_events)
+    link_max = draw(st.sampled_from((None, 0, 1, 2))) if network is Network.FIFO else None
+    return Model(system, names, network, draw(st.integers(0, 4)), link_max, budgets, joint_events)
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ def naive(model: Model) -> Naive:
         following = []
         for state in level:
             everything = list(all_successors(model, state))
-            inside = [reached for _, reached in everything if len(reached.messages) <= model.messages_max]
+            inside = [reached for _, reached in everything if is_inside(model, reached)]
             generated += len(inside)
             outside += len(everything) - len(inside)
             ends += not everything
