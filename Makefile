@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup verify explore-full test check benchmark lock clean
+.PHONY: help setup verify adapters explore-full test check benchmark lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,11 +19,16 @@ setup: .venv/ready  ## make .venv from the pinned requirements
 verify: setup  ## the main job: check everything that ships
 	$(BIN)/kubeproof verify
 
-explore-full: setup  ## explore the big scenarios, and find every documented bug (minutes)
+adapters: setup  ## get the implementations that are not ours; what cannot be had is left out
+	$(BIN)/python -m kubeproof.conformance.adapters.pysyncobj || true
+	$(BIN)/python -m kubeproof.conformance.adapters.raftos || true
+	$(BIN)/python -m kubeproof.conformance.adapters.etcd_raft_go || true
+
+explore-full: setup adapters  ## explore the big scenarios, and find every documented bug (minutes)
 	$(BIN)/kubeproof explore --group full
 	$(BIN)/kubeproof bugs
 
-test: setup  ## run the tests
+test: setup adapters  ## run the tests
 	$(BIN)/pytest -q
 
 check: setup  ## format, lint, types, import rule

@@ -9,7 +9,9 @@ setup(
     package_data={
         "kubeproof.traces": ["*"],
         "kubeproof.models": ["hints/*.json"],
+        "kubeproof.conformance.adapters.etcd_raft_go": ["*.go", "go.mod", "go.sum"],
         "kubeproof.conformance.interaction": ["scenarios/*.txt"],
+        "kubeproof.conformance.nodes": ["*.schema.json"],
         "kubeproof.conformance.trace": ["*.schema.json"],
         "kubeproof.conformance.scenarios": ["*/*.yaml"],
     },

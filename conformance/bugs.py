@@ -7,16 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from kubeproof.conformance.adapters.nodes import not_installed
 from kubeproof.conformance.limits import Limits
 from kubeproof.conformance.scenarios.explore import How, explore_scenario
 from kubeproof.conformance.scenarios.scenario import BUGS, Scenario, load, shipped
 from kubeproof.conformance.verdict import InvalidInput, Result, Verdict
 from kubeproof.impl.cluster.faults import APPLICATION_MISTAKES
 from kubeproof.impl.election.faults import MISTAKES as ELECTION_MISTAKES
+from kubeproof.impl.etcd.faults import MISTAKES as ETCD_MISTAKES
 from kubeproof.impl.mistakes import Mistake
 from kubeproof.impl.raft.faults import MISTAKES as RAFT_MISTAKES
+from kubeproof.impl.store.faults import MISTAKES as STORE_MISTAKES
 
-DECLARED: dict[str, Mistake] = {**RAFT_MISTAKES, **APPLICATION_MISTAKES, **ELECTION_MISTAKES}
+PARTS = (RAFT_MISTAKES, APPLICATION_MISTAKES, ELECTION_MISTAKES, STORE_MISTAKES, ETCD_MISTAKES)
+DECLARED: dict[str, Mistake] = {name: mistake for part in PARTS for name, mistake in part.items()}
+"""Every switch by its name, which no other part uses."""
 
 
 def load_bugs() -> dict[str, Scenario]:
@@ -41,9 +46,19 @@ def reference(scenario: Scenario) -> str:
 
 
 def fault(scenario: Scenario) -> str:
-    """What makes the bug: faults that are on, or options that the control sets otherwise."""
+    """What makes the bug: faults that are on, or options and sizes that the control sets otherwise."""
     control = {} if scenario.bug is None else scenario.bug.control
-    return ", ".join([*scenario.faults, *(f"{name}={str(not value).lower()}" for name, value in control.items())])
+    node = [] if scenario.node is None else [scenario.node]
+    made_by = {
+        name: str(not value).lower() if isinstance(value, bool) else scenario.size[name] for name, value in control.items()
+    }
+    return ", ".join([*scenario.faults, *node, *(f"{name}={value}" for name, value in made_by.items())])
+
+
+def left_out(scenario: Scenario) -> str | None:
+    """Why a bug of somebody else's implementation cannot be looked for here; None if it can."""
+    mended = None if scenario.bug is None else scenario.bug.node
+    return next(filter(None, map(not_installed, filter(None, (scenario.node, mended)))), None)
 
 
 def judge(id_: str, limits: Limits) -> Result:

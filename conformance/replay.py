@@ -37,14 +37,17 @@ class Different(Exception):
         super().__init__(f"line {line}: {field}: expected {self.expected}, seen {self.seen}")
 
 
-def replay(path: str, limits: Limits) -> Result:
-    """Make a Run again. `holds` if everything happened again; the evidence are the steps of a counterexample."""
+def replay(path: str, limits: Limits, node: str | None = None) -> Result:
+    """Make a Run again. `holds` if everything happened again; the evidence are the steps of a counterexample.
+
+    With a `node` a counterexample is that implementation's, which must be given where it is a program.
+    """
     begun = time.perf_counter()
     details: dict[str, object] = {"events": 0, "line": None, "steps": None, "evidence": []}
     verdict, broken, message = Verdict.HOLDS, None, ""
     try:
         comparison = Comparison(path, limits)
-        maker = _maker(path, comparison.header, limits)
+        maker = _maker(path, comparison.header, limits, node)
         details["steps"] = maker.steps
         details["evidence"] = [{"file": path, "line": None, "what": sentence} for sentence in maker.sentences]
         try:
@@ -130,12 +133,12 @@ class Maker(NamedTuple):
     sentences: Sequence[str] = ()
 
 
-def _maker(path: str, header: Header, limits: Limits) -> Maker:
+def _maker(path: str, header: Header, limits: Limits, node: str | None) -> Maker:
     """What the header asks for. InvalidInput if it does not say enough, or what cannot be."""
     options = header.options
     try:
         if recorded.WAY in options:
-            return _explored(header, limits)
+            return _explored(header, limits, node)
         if header.system == "raft" and "schedule" in options:
             return Maker(partial(_demonstrate, _scheduled(options), limits))
         if header.system == "raft" and "seed" in options:
@@ -147,8 +150,8 @@ def _maker(path: str, header: Header, limits: Limits) -> Maker:
     )
 
 
-def _explored(header: Header, limits: Limits) -> Maker:
-    scenario, numbers = recorded.scenario_of(header)
+def _explored(header: Header, limits: Limits, node: str | None) -> Maker:
+    scenario, numbers = recorded.scenario_of(header, node)
     model = scenario.model()
     way = recorded.take(model, numbers, limits)
     write = partial(recorded.write, source=header.source, scenario=scenario, model=model, way=way)

@@ -60,6 +60,9 @@ class InvalidInput(Exception):
     """
 
     def __init__(self, where: str, line: int | None, problem: str) -> None:
-        place = where if line is None else f"{where}:{line}"
-        super().__init__(f"{place}: {problem}")
+        super().__init__(where, line, problem)  # as they are, so that it can be sent to another process
         self.line = line
+
+    def __str__(self) -> str:
+        where, line, problem = self.args
+        return f"{where}: {problem}" if line is None else f"{where}:{line}: {problem}"

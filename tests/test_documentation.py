@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
+from kubeproof.conformance.adapters import etcd_raft_go
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```console(?: exit=(\d+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -44,6 +46,8 @@ def examples() -> list[Example]:
 def test_example(example: Example, tmp_path: Path) -> None:
     if "record etcd" in example.command and shutil.which("etcd") is None:
         pytest.skip("no etcd is installed")
+    if "--node etcd-raft" in example.command and not etcd_raft_go.is_built():
+        pytest.skip(str(etcd_raft_go.why_not_built()))
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         ["bash", "-c", example.command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False

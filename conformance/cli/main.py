@@ -210,6 +210,9 @@ def simulate(
     help="Save the search there, and resume it.",
 )
 @click.option("--refines", multiple=True, metavar="SPEC", help="Judge each local step: is it one of SPEC's? Repeatable.")
+@click.option("--node", metavar="NODE", help="Explore this implementation: a name, or a command.")
+@click.option("--walks", type=click.IntRange(min=1), metavar="N", help="Take N random walks instead: for what is too big.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, help="What is drawn in random walks.")
 @engine_options
 def explore(
     scenarios: tuple[str, ...],
@@ -220,6 +223,9 @@ def explore(
     exact: bool,
     checkpoint: Path | None,
     refines: tuple[str, ...],
+    node: str | None,
+    walks: int | None,
+    seed: int,
     report: Report,
 ) -> int:
     """Visit every state of a small system, and show a shortest way to one that breaks a property.
@@ -231,6 +237,7 @@ def explore(
       kubeproof explore --list
       kubeproof explore two-phase-commit --set managers=5
       kubeproof explore raft-crash --refines raft
+      kubeproof explore raft-elections --node "python my_raft.py"
     """
     from kubeproof.conformance.scenarios.scenario import GROUPS, load, shipped
 
@@ -241,7 +248,13 @@ def explore(
                 size = " ".join(f"{key}={value}" for key, value in scenario.size.items() if value)
                 click.echo(f"{each:6} {path.stem:48} {scenario.expected.value:9} {scenario.system} {size}")
         return 0
-    scenarios = (*scenarios, *(path.stem for path in (shipped(group) if group else ())))
+    from kubeproof.conformance.bugs import left_out
+
+    for path in shipped(group) if group else ():
+        if node is None and (why := left_out(load(path.stem))):
+            click.echo(f"left out: {path.stem}: {why}", err=True)
+        else:
+            scenarios = (*scenarios, path.stem)
     if not scenarios:
         raise click.UsageError("expected a SCENARIO, --group or --list")
     if checkpoint is not None and len(scenarios) > 1:
@@ -250,19 +263,68 @@ def explore(
     from kubeproof.conformance.explore.progress import progress_line
     from kubeproof.conformance.scenarios.explore import How
     from kubeproof.conformance.scenarios.explore import explore as explore_scenario
+    from kubeproof.conformance.scenarios.walk import walk
 
     def judge(name: str, limits: Limits) -> Result:
         with progress_line() as show:
-            how = How(threads or available_processors(), exact, checkpoint, progress=show, keeps_steps=True, refines=refines)
+            threads_ = threads or available_processors()
+            how = How(threads_, exact, checkpoint, progress=show, keeps_steps=True, refines=refines, node=node)
             return explore_scenario(name, settings, limits, how)
+
+    def take_walks(name: str, limits: Limits) -> Result:
+        return walk(name, load(name, settings, node), walks or 0, seed, limits)
+
+    if walks:
+        return report.judge("exploration", scenarios, take_walks, exploration_lines)
 
     return report.judge("exploration", scenarios, judge, exploration_lines)
 
 
 @cli.command()
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("scenarios", metavar="SCENARIO...", nargs=-1, required=True)
+@click.option("--node", required=True, metavar="NODE", help="The implementation to compare with: a name, or a command.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Another size, bound or option. Repeatable.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Search with N threads; all processors, if not given.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Compare N steps of random ways instead, without bounds.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, help="What is drawn in random ways.")
 @engine_options
-def replay(runs: tuple[str, ...], report: Report) -> int:
+def compare(
+    scenarios: tuple[str, ...],
+    node: str,
+    settings: tuple[str, ...],
+    threads: int | None,
+    steps: int | None,
+    seed: int,
+    report: Report,
+) -> int:
+    """Compare an implementation of Raft with the reference, in every local state that a scenario reaches.
+
+    SCENARIO is one of the system raft. The implementation must tell of itself in the reference's words (docs/comparing.md).
+
+    \b
+    Examples:
+      kubeproof compare raft-elections raft-crash --node etcd-raft
+      kubeproof compare raft-membership --node etcd-raft --steps 1000000
+    """
+    from kubeproof.conformance.cli.comparison import comparison_lines
+    from kubeproof.conformance.explore.progress import progress_line
+    from kubeproof.conformance.nodes.compare import compare as compare_all
+    from kubeproof.conformance.nodes.compare import compare_at_random
+
+    def judge(name: str, limits: Limits) -> Result:
+        if steps:
+            return compare_at_random(name, settings, node, steps, seed, limits)
+        with progress_line() as show:
+            return compare_all(name, settings, node, limits, threads or available_processors(), show)
+
+    return report.judge("comparison", scenarios, judge, comparison_lines)
+
+
+@cli.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option("--node", metavar="NODE", help="Whose implementation is asked: needed where it is a program of your own.")
+@engine_options
+def replay(runs: tuple[str, ...], node: str | None, report: Report) -> int:
     """Make Runs of the simulator or the explorer again, and tell whether the same happens, event for event.
 
     RUN is a file (.gz too) or - for standard input. The verdict is about the repetition: a counterexample that happens again
@@ -274,7 +336,7 @@ def replay(runs: tuple[str, ...], report: Report) -> int:
     """
     from kubeproof.conformance.replay import replay as replay_run
 
-    return report.judge("replay", runs, replay_run)
+    return report.judge("replay", runs, lambda run, limits: replay_run(run, limits, node))
 
 
 @cli.command()
@@ -291,7 +353,7 @@ def bugs(ids: tuple[str, ...], list_: bool, report: Report) -> int:
       kubeproof bugs --list
       kubeproof bugs raft-vote-granted-twice
     """
-    from kubeproof.conformance.bugs import fault, judge, load_bugs, reference
+    from kubeproof.conformance.bugs import fault, judge, left_out, load_bugs, reference
 
     scenarios = load_bugs()
     table = [(id_, reference(each), fault(each), str(each.property)) for id_, each in scenarios.items()]
@@ -311,7 +373,13 @@ def bugs(ids: tuple[str, ...], list_: bool, report: Report) -> int:
     if not report.as_json:
         heads = ("bug", name), ("reference", source), ("property", broken), ("steps", 5), ("     states", 11), ("seconds", 0)
         click.echo(" " * 10 + row(*heads))
-    return report.judge("bug", ids or scenarios, judge, lines)
+    chosen = list(ids)
+    for id_, scenario in () if ids else scenarios.items():
+        if (why := left_out(scenario)) is None:
+            chosen.append(id_)
+        else:
+            click.echo(f"left out: {id_}: {why}", err=True)
+    return report.judge("bug", chosen, judge, lines)
 
 
 @cli.command()

@@ -29,6 +29,7 @@ SOURCES = (
     "conformance/scenarios",
     "conformance/simulation",
 )
+SUFFIXES = (".py", ".go", ".mod", ".sum")
 VALUES = "values"
 ALLOWED = {("fractions", "Fraction"), ("builtins", "frozenset"), ("collections", "Counter")}
 
@@ -44,7 +45,7 @@ def key_of(*parts: object) -> str:
     """A digest of these and of the program's own sources: with another program, local steps may be other ones."""
     digest = sha256(repr(parts).encode())
     for folder in SOURCES:
-        for path in sorted((PACKAGE / folder).rglob("*.py")):
+        for path in sorted(path for path in (PACKAGE / folder).rglob("*") if path.suffix in SUFFIXES):
             digest.update(str(path.relative_to(PACKAGE)).encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -1,8 +1,9 @@
 """Random walks for what is too big to exhaust: they prove nothing, but what they find is a counterexample like any other.
 
-Each walk has its own liking for each kind of event (swarm testing: Groce et al., ISSTA 2012), so that some hardly ever time out
-and others hardly do anything else. What is found is made short: first steps are left out as long as the property is still broken
-(delta debugging, by halves), then shorter ways between its states are looked for by searching around it.
+Each walk has its own liking for each kind of event of each component, and for each link (swarm testing: Groce et al., ISSTA
+2012), so that in some a component hardly ever times out, and in others what it sends to one of them is slow. What is found is
+made short: first steps are left out as long as the property is still broken (delta debugging, by halves), then shorter ways
+between its states are looked for by searching around it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kubeproof.conformance.limits import Limits
 LIKINGS = (0.1, 0.3, 1.0, 3.0)
 RECEIVED = 3.0
 """Messages are delivered that much more readily than anything else is done."""
-LENGTH = 150
+LENGTH = 60
 """Steps of a walk."""
 AROUND = 2_000
 """States that are visited from each state of a counterexample, to find a shorter way."""
@@ -97,7 +98,7 @@ class Walker:
         return None
 
     def _walk(self) -> tuple[Property, list[Move]] | None:
-        likings: dict[str, float] = {RECEIVE: RECEIVED}
+        likings: dict[Hashable, float] = {}
         state, path = first_state(self._model), list[Move]()
         for _ in range(LENGTH):
             self._limits.check()
@@ -111,13 +112,10 @@ class Walker:
                 return wrong, path
         return None
 
-    def _chosen(self, state: GlobalState, likings: dict[str, float]) -> tuple[Move, tuple[Action, GlobalState]] | None:
+    def _chosen(self, state: GlobalState, likings: dict[Hashable, float]) -> tuple[Move, tuple[Action, GlobalState]] | None:
         """One of the possible moves; None if there is none."""
         waiting = list(moves(self._model, state))
-        for move in waiting:
-            if move.name not in likings:
-                likings[move.name] = self._random.choice(LIKINGS)
-        weights = [likings[move.name] for move in waiting]
+        weights = [self._liking(move, likings) for move in waiting]
         while waiting:
             place = self._random.choices(range(len(waiting)), weights)[0]
             move = waiting.pop(place)
@@ -126,6 +124,13 @@ class Walker:
             if reached is not None and is_inside(self._model, reached[1]):
                 return move, reached
         return None
+
+    def _liking(self, move: Move, likings: dict[Hashable, float]) -> float:
+        """That of this walk, which is drawn when it is first needed."""
+        whose = _whose(move)
+        if whose not in likings:
+            likings[whose] = self._random.choice(LIKINGS) * (RECEIVED if move.name == RECEIVE else 1)
+        return likings[whose]
 
     def _broken(self, state: GlobalState, action: Action) -> Property | None:
         """The first property that an action has broken."""
@@ -222,6 +227,13 @@ class Walker:
                 seen.add(reached[1])
                 waiting.append((reached[1], made))
         return None
+
+
+def _whose(move: Move) -> Hashable:
+    """An event of components, or what happens on a link."""
+    if move.under_way is None:
+        return move.name, *(component for component, _ in move.events)
+    return move.name, move.under_way.sender, move.under_way.message.to
 
 
 def _without_budgets(state: GlobalState) -> Hashable:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from kubeproof.conformance.adapters.nodes import is_program
 from kubeproof.conformance.explore import known_steps, liveness, saving
 from kubeproof.conformance.explore.checkpoint import EVERY_S, Checkpoint
 from kubeproof.conformance.explore.counterexample import Way, shortest, way_to
 from kubeproof.conformance.explore.explorer import Broken, Exploration
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.limits import LimitReached, Limits
+from kubeproof.conformance.nodes.retake import confirm
 from kubeproof.conformance.refinement.refine import binding_of, refine
 from kubeproof.conformance.scenarios import recorded
 from kubeproof.conformance.scenarios.scenario import Scenario, load
@@ -32,7 +34,8 @@ class How:
     """How to search: with `threads`, telling whole states apart (`exact`), saving the state in a folder (`checkpoint`).
 
     `progress` is told at every level how far it is. With `keeps_steps`, local steps are kept on disk for the next time. All local
-    steps taken are judged by the specifications that the scenario refines, and by those named in `refines`.
+    steps taken are judged by the specifications that the scenario refines, and by those named in `refines`. With a `node` it is
+    that implementation which is explored.
     """
 
     threads: int = 1
@@ -42,6 +45,7 @@ class How:
     progress: Callable[[Exploration], object] | None = None
     keeps_steps: bool = False
     refines: tuple[str, ...] = ()
+    node: str | None = None
 
 
 class Violation(NamedTuple):
@@ -64,8 +68,8 @@ def explore(name: str, settings: Iterable[str], limits: Limits, how: How = How()
     As it is in its file it must be judged by all that it refines; with other settings by those that still speak of it.
     """
     settings = list(settings)
-    scenario = load(name, settings)
-    if not settings:
+    scenario = load(name, settings, how.node)
+    if not settings and how.node is None:
         how = replace(how, refines=(*scenario.refines, *how.refines))
     return explore_scenario(name, scenario, limits, how)
 
@@ -75,20 +79,22 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     begun = time.perf_counter()
     model = scenario.model()
     judge = _judge(scenario.refines, how.refines, model)
-    key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults)
+    key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults, scenario.node)
     checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
     exploration = _exploration(name, model, limits, how, checkpoint)
     resumed = checkpoint is not None and checkpoint.resume(exploration)
-    recalled = known_steps.recall(key, exploration.steps) if how.keeps_steps and not resumed else 0
+    keeps_steps = how.keeps_steps and not (scenario.node and is_program(scenario.node))
+    recalled = known_steps.recall(key, exploration.steps) if keeps_steps and not resumed else 0
     details: dict[str, object] = {"complete": False, "counterexample": None, "steps": None}
     verdict, broken, message = Verdict.HOLDS, None, ""
     try:
         violation = _explore(exploration, limits)
         if violation is None:
+            confirm(model, None)
             details["complete"] = True
             verdict, broken, message = _outcome(scenario, exploration)
         else:
-            details |= _evidence(name, scenario, model, violation)
+            details |= evidence(name, scenario, model, violation)
             verdict, broken = Verdict.VIOLATED, violation.property
             message = f"{violation.sentence} Not so after {len(violation.way)} steps."
         refused, more = judge(exploration, limits, verdict is Verdict.HOLDS)
@@ -105,7 +111,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     details["local_step_seconds"] = round(exploration.learning_s, 3)
     if checkpoint is not None and verdict is not Verdict.UNKNOWN:
         checkpoint.forget()
-    if how.keeps_steps and exploration.steps.computed > recalled:
+    if keeps_steps and exploration.steps.computed > recalled:
         known_steps.keep(key, exploration.steps)
     as_pinned = scenario.pinned() in (None, exploration.statistics.distinct)
     as_expected = as_pinned and verdict is scenario.expected and broken == scenario.property and "not_judged" not in details
@@ -220,10 +226,11 @@ def _never(counts: Counter[str]) -> list[str]:
 # ---- the counterexample
 
 
-def _evidence(name: str, scenario: Scenario, model: Model, violation: Violation) -> dict[str, object]:
+def evidence(name: str, scenario: Scenario, model: Model, violation: Violation) -> dict[str, object]:
     """Keep the way as a Run, which the trace checker must reject if it shows what must never be, and accept otherwise."""
     path = Path(tempfile.mkdtemp(prefix="kubeproof-")) / f"{Path(name).stem}.ndjson"
     way = [*violation.way, *violation.loop]
+    confirm(model, way)
     with path.open("wb") as file:
         recorded.write(file, f"kubeproof explore {name}", scenario, model, way)
     if model.record is not None:

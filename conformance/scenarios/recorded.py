@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from kubeproof.conformance.adapters.nodes import require_no_program
 from kubeproof.conformance.explore.plain import GlobalState, first_state, successors
 from kubeproof.conformance.explore.system import Action, Model
 from kubeproof.conformance.limits import Limits
@@ -35,23 +36,38 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     options: dict[str, bool]
     faults: list[str]
     way: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]], msgspec.Meta(max_length=STEPS_MAX)]
+    node: str | None = None
+    leaves_out: list[str] = []
 
 
 def write(file: LineSink, source: str, scenario: Scenario, model: Model, way: Way) -> None:
     """Write the Run: the system's own events if the model has them, else one event a step."""
-    options = Options(scenario.size, scenario.options, scenario.faults, _numbers(model, way))
+    numbers = _numbers(model, way)
+    options = Options(scenario.size, scenario.options, scenario.faults, numbers, scenario.node, scenario.leaves_out)
     header = Header(system=scenario.system, source=source, options=msgspec.to_builtins(options))
     write_run(file, header, _events(model, way))
 
 
-def scenario_of(header: Header) -> tuple[Scenario, list[int]]:
-    """What was explored and the numbers of the way. InvalidInput if the header does not say it, or what cannot be explored."""
+def scenario_of(header: Header, node: str | None = None) -> tuple[Scenario, list[int]]:
+    """What was explored and the numbers of the way. InvalidInput if the header does not say it, or what cannot be explored.
+
+    With a `node` it is that implementation's: a program is not started because a Run names it.
+    """
     try:
         options = msgspec.convert(header.options, Options)
     except msgspec.ValidationError as error:
         raise InvalidInput("options", None, explained(str(error), Options)) from error
-    size, switches, faults = options.size, options.options, options.faults
-    scenario = Scenario(header.system, Verdict.VIOLATED, size=size, options=switches, faults=faults)
+    if node is None:
+        require_no_program("options", options.node)
+    scenario = Scenario(
+        header.system,
+        Verdict.VIOLATED,
+        size=options.size,
+        options=options.options,
+        faults=options.faults,
+        node=node or options.node,
+        leaves_out=options.leaves_out,
+    )
     return checked("options", scenario), options.way
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from kubeproof.conformance.adapters.nodes import require_no_program
 from kubeproof.conformance.explore.system import Model
 from kubeproof.conformance.ndjson import explained
 from kubeproof.conformance.refinement.refine import BINDINGS
@@ -20,6 +21,8 @@ FOLDER = Path(__file__).parent
 QUICK, FULL, BUGS = GROUPS = ("quick", "full", "bugs")
 """Folders of scenarios: those that `kubeproof verify` explores, big ones, and those of documented bugs."""
 SIZE_MAX = 64
+BYTES_MAX = 1 << 16
+"""Of sizes in bytes, which are called `..._bytes`."""
 FILE_BYTES_MAX = 1 << 20
 
 
@@ -34,21 +37,24 @@ class Pinned(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Bug(msgspec.Struct, forbid_unknown_fields=True):
-    """A documented bug that the scenario must find. The control has its faults switched off, and these options set.
+    """A documented bug that the scenario must find. The control has its faults switched off, and these options and sizes.
 
-    Where the bug is a fault's, `reference` is that of its declaration. `refused_by` says why it takes steps that are none of a
-    specification: the guard ("action.guard") that some do not meet, or what they make something else of.
+    Where the bug is a fault's, `reference` is that of its declaration. Where it is somebody else's, the control has another
+    `node`, in which it is mended. `refused_by` says why it takes steps that are none of a specification: the guard
+    ("action.guard") that some do not meet, or what they make something else of.
     """
 
     reference: str | None = None
-    control: dict[str, bool] = {}
+    control: dict[str, bool | int] = {}
+    node: str | None = None
     refused_by: dict[str, str] = {}
 
 
 class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     """`size` and `options` are the arguments of the system's model; `--set` changes them.
 
-    All its local steps must be steps of the specifications in `refines`.
+    A `node` is whose implementation is explored, where the system is a cluster of anybody's; `leaves_out` are properties that are
+    not asked for. All its local steps must be steps of the specifications in `refines`.
     """
 
     system: str
@@ -56,6 +62,8 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
     size: dict[str, int] = {}
     options: dict[str, bool] = {}
     faults: list[str] = []
+    node: str | None = None
+    leaves_out: list[str] = []
     property: str | None = None
     distinct: list[Pinned] = []
     bug: Bug | None = None
@@ -67,15 +75,25 @@ class Scenario(msgspec.Struct, forbid_unknown_fields=True):
 
     def model(self) -> Model:
         """The model at this size."""
-        faults = {"faults": self.faults} if self.faults else {}
-        return SYSTEMS[self.system](**self.size, **self.options, **faults)
+        others = {"faults": self.faults, "node": self.node, "leaves_out": self.leaves_out}
+        return SYSTEMS[self.system](**self.size, **self.options, **{name: value for name, value in others.items() if value})
 
     def control(self) -> Scenario:
         """The same without the bug."""
         assert self.bug is not None
-        options = self.options | self.bug.control
+        options = {key: value for key, value in self.bug.control.items() if isinstance(value, bool)}
+        size = {key: value for key, value in self.bug.control.items() if key not in options}
         return msgspec.structs.replace(
-            self, expected=Verdict.HOLDS, property=None, distinct=[], faults=[], options=options, bug=None
+            self,
+            expected=Verdict.HOLDS,
+            property=None,
+            size=self.size | size,
+            distinct=[],
+            faults=[],
+            options=self.options | options,
+            node=self.bug.node or self.node,
+            leaves_out=[],
+            bug=None,
         )
 
 
@@ -84,9 +102,16 @@ def shipped(group: str = QUICK) -> list[Path]:
     return sorted((FOLDER / group).glob("*.yaml"))
 
 
-def load(name: str, settings: Iterable[str] = ()) -> Scenario:
-    """A scenario that ships, or a file of one's own, with `KEY=VALUE` settings. InvalidInput names what is wrong."""
-    return checked(name, _read(_path(name), name), settings)
+def load(name: str, settings: Iterable[str] = (), node: str | None = None) -> Scenario:
+    """A scenario that ships, or a file of one's own, with `KEY=VALUE` settings. InvalidInput names what is wrong.
+
+    With a `node` it is a scenario of that implementation; what is expected of it and pinned are then those of any sound one.
+    """
+    scenario = _read(_path(name), name)
+    if node is None:
+        require_no_program(name, scenario.node)
+        return checked(name, scenario, settings)
+    return checked(name, _of(node, scenario), settings)
 
 
 def checked(name: str, scenario: Scenario, settings: Iterable[str] = ()) -> Scenario:
@@ -101,18 +126,42 @@ def checked(name: str, scenario: Scenario, settings: Iterable[str] = ()) -> Scen
         each.size = scenario.size | each.size
     _require_known(name, "options", scenario.options, options)
     if scenario.bug is not None:
-        _require_known(name, "bug.control", scenario.bug.control, options)
+        _require_known(name, "bug.control", scenario.bug.control, {**options, **sizes})
+        for key, value in scenario.bug.control.items():
+            if isinstance(value, bool) != (key in options):
+                expected = "true or false" if key in options else "a number"
+                raise InvalidInput(name, None, f"bug.control.{key}: expected {expected}, got {value}")
     for field, specs in (("refines", scenario.refines), ("bug.refused_by", scenario.bug.refused_by if scenario.bug else ())):
         _require_known(name, field, specs, BINDINGS)
     for setting in settings:
         _set(scenario, setting, options)
     _require_known(name, "size", scenario.size, sizes)
     for key, value in scenario.size.items():
-        if not min(1, sizes[key]) <= value <= SIZE_MAX:
-            raise InvalidInput(name, None, f"size.{key}: expected {min(1, sizes[key])} to {SIZE_MAX}, got {value}")
-    if scenario.faults and "faults" not in known:
-        raise InvalidInput(name, None, f"faults: expected none for the system {scenario.system}")
+        most = BYTES_MAX if key.endswith("_bytes") else SIZE_MAX
+        if not min(1, sizes[key]) <= value <= most:
+            raise InvalidInput(name, None, f"size.{key}: expected {min(1, sizes[key])} to {most}, got {value}")
+    for field, given in (("faults", scenario.faults), ("node", scenario.node), ("leaves_out", scenario.leaves_out)):
+        if given and field not in known:
+            raise InvalidInput(name, None, f"{field}: expected none for the system {scenario.system}")
+    if "node" in known and scenario.node is None:
+        raise InvalidInput(name, None, "node: expected whose implementation it is")
     return scenario
+
+
+def _of(node: str, scenario: Scenario) -> Scenario:
+    """The scenario with another implementation; one of our own Raft becomes one of a cluster of nodes, in the same bounds."""
+    return msgspec.structs.replace(
+        scenario,
+        system="raft-nodes" if scenario.system == "raft" else scenario.system,
+        node=node,
+        expected=Verdict.HOLDS,
+        property=None,
+        faults=[],
+        leaves_out=[],
+        distinct=[],
+        bug=None,
+        refines=[],
+    )
 
 
 def _path(name: str) -> Path:

@@ -30,6 +30,14 @@ def test_what_ships_says_whose_bug_it_is(id_: str) -> None:
     assert bugs.fault(scenario)
 
 
+def test_no_two_parts_call_a_mistake_alike() -> None:
+    assert len(bugs.DECLARED) == sum(map(len, bugs.PARTS))
+
+
+def test_the_reference_is_where_the_mistake_is_declared() -> None:
+    assert bugs.reference(bugs.load_bugs()["store-lone-tombstone"]) == "etcd#19179"
+
+
 def test_a_bug_is_found_and_its_control_is_silent() -> None:
     result = bugs.judge(TWICE, Limits())
     assert (result.verdict, result.kind, result.property, result.message) == (Verdict.HOLDS, "bug", "election_safety", "")
@@ -54,6 +62,8 @@ TOO_SHORT = (
 )
 BEYOND = "no specification has both compacted logs and changes of membership"
 DIES = "who has died does nothing wrong any more"
+OTHERS = "an implementation that is not ours is bound to no specification"
+WHOLE = "no specification has a whole member of etcd; that of the part, where there is one, is asked in raft-... and store-..."
 NOT_REFUSED = {
     "election-accepted-timing": TOO_SHORT,
     "election-clock-rates": TOO_SHORT,
@@ -62,6 +72,18 @@ NOT_REFUSED = {
     "election-one-shot": LIVENESS,
     "election-release-before-cancel": TOO_SHORT,
     "election-stale-release": TOO_SHORT,
+    "etcd-answered-before-sync": WHOLE,
+    "etcd-defragment-crash": WHOLE,
+    "etcd-read-index-id-reused": WHOLE,
+    "etcd-served-before-ready": WHOLE,
+    "etcd-two-snapshots": DIES,
+    "lease-lock-no-fencing": "its leases are as they should be; that clients have stopped is promised nowhere",
+    "pysyncobj-commit-index-falls": OTHERS,
+    "pysyncobj-committed-entry-overwritten": OTHERS,
+    "pysyncobj-match-index-falls": OTHERS,
+    "pysyncobj-next-index-behind": OTHERS,
+    "pysyncobj-older-term-committed": OTHERS,
+    "pysyncobj-two-leaders-after-restart": OTHERS,
     "raft-auto-leave-only-by-proposer": LIVENESS,
     "raft-campaign-with-pending-snapshot": "the campaign is as safe; what it breaks is `no_panic`",
     "raft-joint-conf-state-lost": BEYOND,
@@ -70,10 +92,12 @@ NOT_REFUSED = {
     "raft-pagination-skips-entries": "what the application makes of entries is in no specification",
     "raft-removed-leader-leads-on": LIVENESS,
     "raft-stale-leader-unanswered": LIVENESS,
-    "store-checkpoint-lost": "it is what leases have left, of which no specification is asked yet",
+    "store-checkpoint-lost": "leases live longer than checkpoints say, which no specification forbids",
     "store-put-cannot-be-applied": DIES,
-    "store-tombstone-compacted": "it shows before the tombstone is removed, which is refused (store-compaction-forgotten)",
     "store-unknown-sort-target": DIES,
+    "watch-event-duplicated": "a response is a set of events, so none is in it twice",
+    "watch-future-progress": "the client has got everything up to there, as it wants nothing",
+    "watch-progress-silenced": LIVENESS,
 }
 """Bugs of which no specification is asked, with the reason."""
 
@@ -153,6 +177,12 @@ def test_an_option_of_the_control_is_what_makes_the_bug() -> None:
     scenario = planted(bug=Bug("a book", {"mended": True, "old": False}))
     assert bugs.fault(scenario) == "mended=false, old=true"
     assert bugs.reference(scenario) == "a book"
+
+
+def test_a_size_of_the_control_is_what_makes_the_bug() -> None:
+    scenario = planted(bug=Bug("a book", {"servers": 1}))
+    assert bugs.fault(scenario) == "servers=2"
+    assert bugs.judge_scenario("planted", scenario, Limits()).verdict is Verdict.HOLDS
 
 
 @pytest.mark.parametrize(

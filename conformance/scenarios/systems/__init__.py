@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kubeproof.conformance.bindings import election, raft, store
+from kubeproof.conformance.bindings import backup, election, etcd, lease, raft, store, watch
 from kubeproof.conformance.explore.system import Model
-from kubeproof.conformance.scenarios.systems import register, two_phase_commit
+from kubeproof.conformance.scenarios.systems import cluster, raft_nodes, register, two_phase_commit
 
 SYSTEMS: Mapping[str, Callable[..., Model]] = {
+    "backup": backup.model,
+    "cluster": cluster.model,
     "election": election.model,
+    "etcd": etcd.model,
+    "lease": lease.model,
     "raft": raft.model,
+    "raft-nodes": raft_nodes.model,
     "register": register.model,
     "store": store.model,
     "two-phase-commit": two_phase_commit.model,
+    "watch": watch.model,
 }
-"""Models by name; the keyword arguments are integers, their sizes and bounds."""
+"""Models by name. Keyword arguments that are integers are sizes and bounds, booleans are options."""

@@ -58,7 +58,7 @@ def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
         child.send_signal(signal.SIGKILL)
         child.wait()
     how = How(checkpoint=tmp_path, checkpoint_every_s=0)
-    result = explore("two-phase-commit", ("managers=9",), Limits(time_limit_s=0.1), how)
+    result = explore("two-phase-commit", ("managers=9",), Limits(time_limit_s=1.5), how)
     assert (result.verdict, result.details["resumed"]) == (Verdict.UNKNOWN, True)
     assert int(str(result.details["depth"])) > 0
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from kubeproof.conformance.limits import Limits
-from kubeproof.conformance.refinement.refine import binding_of
+from kubeproof.conformance.refinement.refine import BINDINGS, binding_of
 from kubeproof.conformance.scenarios.explore import explore
 from kubeproof.conformance.scenarios.scenario import FULL, QUICK, load, shipped
+from kubeproof.conformance.scenarios.systems import SYSTEMS
 from kubeproof.conformance.trace.run import RunReader
 from kubeproof.conformance.verdict import InvalidInput, Verdict
 
@@ -75,9 +76,15 @@ def test_a_limit_is_unknown() -> None:
         (OWN + "colour: green\n", "unknown field `colour`"),
         (
             OWN.replace("register", "paxos"),
-            "system: expected one of election, raft, register, store, two-phase-commit, got 'paxos'",
+            f"system: expected one of {', '.join(SYSTEMS)}, got 'paxos'",
         ),
-        (OWN + "refines: [paxos]\n", "refines: expected raft, membership, reads, election, mvcc, got 'paxos'"),
+        (OWN + "refines: [paxos]\n", f"refines: expected {', '.join(BINDINGS)}, got 'paxos'"),
+        (OWN + "bug: {control: {masters: 1}}\n", "bug.control: expected servers, clients, got 'masters'"),
+        (OWN + "bug: {control: {servers: true}}\n", "bug.control.servers: expected a number, got True"),
+        (
+            OWN.replace("register", "backup").replace("servers: 1, ", "") + "bug: {control: {saves_empty: 1}}\n",
+            "expected true or false",
+        ),
         (OWN + "bug: {refused_by: {paxos: prepare}}\n", "bug.refused_by: expected raft, "),
         (OWN.replace("servers: 1", "servers: many"), "size[...]: expected `int`, got `str`"),
         (OWN.replace("servers: 1", "servers: 0"), "size.servers: expected 1 to"),
@@ -116,12 +123,23 @@ def test_what_it_refines_must_be_able_to_judge_it(tmp_path: Path) -> None:
         explore(write(tmp_path, OWN + "refines: [raft]\n"), [], Limits())
 
 
+WHOLE = "no specification has a whole member; Raft, its reads and the store are judged by themselves in raft-... and store-..."
 NOT_REFINING = {
     "register": "it has no specification",
     "two-phase-commit": "likewise",
     "election-timing-safe-release": "a release before the context has ended is no step of election.py, though harmless there",
     "election-pauses": "the lease is shorter than the axiom `timing` asks for",
     "raft-snapshot-full": "no specification has both compacted logs and changes of membership",
+    "etcd-crash": WHOLE,
+    "etcd-cut-log": WHOLE,
+    "etcd-defragment": WHOLE,
+    "etcd-reads": WHOLE,
+    "etcd-deposed-leader": WHOLE,
+    "etcd-crash-full": WHOLE,
+    "etcd-crash-three": WHOLE,
+    "etcd-reads-full": WHOLE,
+    "etcd-snapshot-crash": WHOLE,
+    "etcd-two-snapshots-full": WHOLE,
 }
 """What holds, and is held against no specification, with the reason."""
 

@@ -1,0 +1,5 @@
+"""raftos as it is on PyPI: its own code takes every step."""
+
+from kubeproof.conformance.adapters.raftos.node import Raftos
+
+__all__ = ["Raftos"]
