@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kubeproof.conformance.explore.system import DROP, DUPLICATE, Event, Local, Message, Model, Network, Step
+from kubeproof.conformance.explore.system import DROP, DUPLICATE, Event, Local, Message, Model, Network, Step, Symmetry
 from kubeproof.conformance.nodes import properties
 from kubeproof.conformance.nodes.member import Member, Panicked, after
-from kubeproof.conformance.nodes.node import CAMPAIGN, HEARTBEAT, PROPOSE, RESTART, Answer, Node, Observed, Panic, Sent, State
+from kubeproof.conformance.nodes.node import (
+    CAMPAIGN,
+    HEARTBEAT,
+    PROPOSE,
+    RESTART,
+    Answer,
+    Node,
+    Observed,
+    Panic,
+    Renaming,
+    Sent,
+    State,
+)
 from kubeproof.conformance.nodes.node import Event as NodeEvent
+from kubeproof.conformance.verdict import InvalidInput
 
 BREAK, BREAKS = "break", "breaks"
 RECEIVE = "receive"
@@ -111,6 +124,7 @@ def model(
     leaves_out: Collection[str] = (),
     costs: Mapping[str, str] = COSTS,
     recovery: bool = False,
+    symmetry: bool = False,
 ) -> Model:
     """A cluster of so many `members`, all of them of the same implementation. Nobody campaigns beyond term `terms`.
 
@@ -123,6 +137,7 @@ def model(
     - Only the first `candidates` members campaign; 0 are all of them.
     - `leaves_out` are properties that are not asked for.
     - With `recovery` a leader must be able to commit, too: see properties.can_commit.
+    - With `symmetry` states that differ in the numbers of who campaigns are one. InvalidInput if the node cannot rename.
     """
     network = (BREAKS,) if capacity else (DROP, DUPLICATE)
     happens = {name: budget for name, budget in budgets.items() if budget != 0 and (name in network or name not in NETWORK)}
@@ -136,11 +151,31 @@ def model(
         capacity * members * (members - 1) if capacity else messages,
         capacity or None,
         happens,
+        symmetry=_symmetry(node, candidates or members) if symmetry else None,
         always=properties.always(cluster.observe, leaves_out),
         sometimes=properties.sometimes(cluster.observe, proposes=COSTS[PROPOSE] in happens),
         recoverable=(properties.can_commit(cluster.observe, finite),) if recovery else (),
         describe=Describing(cluster).describe,
     )
+
+
+def _symmetry(node: Node, alike: int) -> Symmetry:
+    """The first so many members are told apart by their numbers only."""
+    if not isinstance(node, Renaming):
+        raise InvalidInput("symmetry", None, f"expected a node that can be renamed, which {node.name} cannot")
+
+    def rename(value: object, places: Sequence[int]) -> object:
+        numbers = [place + 1 for place in places]
+        match value:
+            case Member(number, state):
+                return value._replace(number=numbers[number - 1], state=node.rename_state(number, state, numbers))
+            case Panicked(number):
+                return value._replace(number=numbers[number - 1])
+            case Delivered(sender, message):
+                return Delivered(numbers[sender - 1], node.rename_message(message, numbers))
+        raise TypeError(f"no state or message of a cluster: {value}")
+
+    return Symmetry(tuple(range(alike)), rename)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ canonical: what can make no difference to what comes is not in them.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 State = Hashable
 """A node's whole local state, what is on its disk included."""
@@ -120,8 +120,15 @@ class Node(Protocol):
         """What there is to see of it."""
 
 
-class Renaming(Protocol):
-    """A node that can tell what a state or a message would be if nodes had other numbers: needed for symmetry only."""
+@runtime_checkable
+class Renaming(Node, Protocol):
+    """A node that can tell what states and messages would be if nodes had other numbers; needed for symmetry only.
 
-    def rename(self, value: Hashable, numbers: tuple[int, ...]) -> Hashable:
-        """Of node i the new number is numbers[i - 1]."""
+    Of node i the new number is `numbers[i - 1]`.
+    """
+
+    def rename_state(self, number: int, state: State, numbers: Sequence[int]) -> State:
+        """The state of node `number` under the new numbers, which it then has itself."""
+
+    def rename_message(self, message: Sent, numbers: Sequence[int]) -> Sent:
+        """A message under the new numbers."""

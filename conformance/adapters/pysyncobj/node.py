@@ -29,6 +29,7 @@ from kubeproof.conformance.adapters.pysyncobj.process import (
     frozen,
     thawed,
 )
+from kubeproof.conformance.adapters.pysyncobj.renaming import FIRST_LETTER, renamed, renamed_message
 from kubeproof.conformance.explore.counterexample import Way
 from kubeproof.conformance.nodes.node import (
     CAMPAIGN,
@@ -62,7 +63,7 @@ class PySyncObj:
         self.name = f"pysyncobj {version}"
         self._settings = Settings(version, members, command_bytes, batch_bytes)
         self._module = versions.load(version)
-        self._commands = [NO_OP + b"%c" % (ord("a") + place) * (command_bytes - 1) for place in range(members)]
+        self._commands = [NO_OP + b"%c" % (FIRST_LETTER + place) * (command_bytes - 1) for place in range(members)]
 
     # ---- the interface of a node
 
@@ -117,6 +118,16 @@ class PySyncObj:
     def retake(self, ways: Sequence[Way], *, over_tcp: bool = False) -> None:
         """Take ways again from scratch. InvalidInput names the first step that comes to something else (scratch.py)."""
         scratch.retake(self, self._settings, ways, over_tcp=over_tcp)
+
+    # ---- under other numbers
+
+    def rename_state(self, number: int, state: State, numbers: Sequence[int]) -> State:
+        """See renaming.py."""
+        return renamed(_local(state), number, numbers)
+
+    def rename_message(self, message: Sent, numbers: Sequence[int]) -> Sent:
+        """See renaming.py."""
+        return message._replace(to=numbers[message.to - 1], body=frozen(renamed_message(thawed(message.body), numbers)))
 
     # ---- its objects
 

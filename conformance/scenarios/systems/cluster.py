@@ -27,6 +27,7 @@ def model(
     *,
     leaves_out: Collection[str] = (),
     recovery: bool = False,
+    symmetry: bool = False,
 ) -> Model:
     """See nodes/cluster.py. 0 `heartbeats` are any number of them.
 
@@ -50,4 +51,5 @@ def model(
         messages=messages,
         leaves_out=leaves_out,
         recovery=recovery,
+        symmetry=symmetry,
     )
