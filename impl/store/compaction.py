@@ -6,24 +6,17 @@ with the last. A store that is opened between the two goes on where it was.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeproof.impl.store.backend import FINISHED_COMPACT, SCHEDULED_COMPACT
 from kubeproof.impl.store.errors import ErrCompacted, ErrFutureRev
-from kubeproof.impl.store.records import Revision
+from kubeproof.impl.store.state import Compaction
 
 if TYPE_CHECKING:
     from kubeproof.impl.store.mvcc import Store
 
 BATCH_LIMIT = 1000
 """etcd's default for Store.compaction_batch_limit: records that are removed between two commits."""
-
-
-class Compaction(NamedTuple):
-    """A compaction at a main revision, and the records that it has still to remove, in order."""
-
-    revision: int
-    removed: tuple[Revision, ...]
 
 
 def schedule(store: Store, revision: int) -> None:

@@ -16,7 +16,7 @@ from kubeproof.impl.store.errors import ErrCompacted, ErrFutureRev, StorePanic
 from kubeproof.impl.store.faults import NO_FAULTS, Faults
 from kubeproof.impl.store.lessor import NO_LEASE, Lessor
 from kubeproof.impl.store.records import Event, EventType, KeyValue, Revision
-from kubeproof.impl.store.state import Memory
+from kubeproof.impl.store.state import Compaction, Memory
 from kubeproof.impl.store.tree_index import TreeIndex
 
 FIRST_REVISION = 1
@@ -62,7 +62,7 @@ class Store:
         self.revision = FIRST_REVISION
         self.compact_revision = NEVER_COMPACTED
         self.index = TreeIndex(faults)
-        self.compactions: deque[compaction.Compaction] = deque()
+        self.compactions: deque[Compaction] = deque()
         self._records = backend.key.now
 
     @classmethod
@@ -97,7 +97,7 @@ class Store:
         others = sorted(key for key, _ in leases.items() ^ told_leases.items())
         return Memory(self.index.unlike(told), tuple((key, leases.get(key, NO_LEASE)) for key in dict.fromkeys(others)))
 
-    def restore(self, revision: int, compact_revision: int, compactions: Iterable[compaction.Compaction], memory: Memory) -> None:
+    def restore(self, revision: int, compact_revision: int, compactions: Iterable[Compaction], memory: Memory) -> None:
         """The state in memory of a store with the same records."""
         if self.compact_revision < compact_revision:
             self.index.compact(compact_revision, self._records)

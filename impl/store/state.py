@@ -8,9 +8,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubeproof.impl.store.backend import Committed
-from kubeproof.impl.store.compaction import Compaction
 from kubeproof.impl.store.records import Revision
 from kubeproof.impl.store.watch_state import StreamState
+
+
+class Compaction(NamedTuple):
+    """A compaction at a main revision, and the records that it has still to remove, in order."""
+
+    revision: int
+    removed: tuple[Revision, ...]
 
 
 class LeaseState(NamedTuple):
