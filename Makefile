@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup verify adapters explore-full test check benchmark lock clean
+.PHONY: help setup verify adapters explore-full test test-exploring test-others check benchmark lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,8 +28,17 @@ explore-full: setup adapters  ## explore the big scenarios, and find every docum
 	$(BIN)/kubeproof explore --group full
 	$(BIN)/kubeproof bugs
 
+# Two at a time: each takes about as long as the other.
+EXPLORING := tests/conformance/explore tests/conformance/refinement tests/conformance/scenarios
+
 test: setup adapters  ## run the tests
-	$(BIN)/pytest -q
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-exploring test-others
+
+test-exploring:
+	$(BIN)/pytest -q $(EXPLORING)
+
+test-others:
+	$(BIN)/pytest -q tests $(EXPLORING:%=--ignore=%)
 
 check: setup  ## format, lint, types, import rule
 	$(BIN)/ruff format --check .
