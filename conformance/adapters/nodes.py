@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
 
 from kubeproof.conformance.adapters import etcd_raft_go
 from kubeproof.conformance.adapters.pysyncobj import PySyncObj, versions
@@ -52,6 +54,14 @@ def node_of(name: str, members: int, options: Options) -> Node:
 def is_program(name: str) -> bool:
     """Whether it is the command line of a program (nodes/child.py), which may be another program the next time."""
     return not name.startswith(PYSYNCOBJ) and name not in (REFERENCE, etcd_raft_go.PROGRAM, RAFTOS)
+
+
+def digests(name: str) -> tuple[str, ...]:
+    """Those of the files that a command line names, by which one sees that it is another program. (Imports are not known.)"""
+    if not is_program(name):
+        return ()
+    named = [Path(word) for word in shlex.split(name)]
+    return tuple([sha256(path.read_bytes()).hexdigest() for path in named if path.is_file()])
 
 
 def answers_as_reference(name: str) -> bool:

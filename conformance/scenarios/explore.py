@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from kubeproof.conformance.adapters.nodes import is_program
+from kubeproof.conformance.adapters.nodes import digests, is_program
 from kubeproof.conformance.explore import known_steps, liveness, saving
 from kubeproof.conformance.explore.checkpoint import EVERY_S, Checkpoint
 from kubeproof.conformance.explore.counterexample import Way, shortest, way_to
@@ -80,7 +80,7 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     model = scenario.model()
     judge = _judge(scenario.refines, how.refines, model)
     key = saving.key_of(scenario.system, scenario.size, scenario.options, scenario.faults, scenario.node)
-    checkpoint = None if how.checkpoint is None else Checkpoint(how.checkpoint, f"{key} {how.exact}", how.checkpoint_every_s)
+    checkpoint = _checkpoint(key, scenario, how)
     exploration = _exploration(name, model, limits, how, checkpoint)
     resumed = checkpoint is not None and checkpoint.resume(exploration)
     keeps_steps = how.keeps_steps and not (scenario.node and is_program(scenario.node))
@@ -117,6 +117,14 @@ def explore_scenario(name: str, scenario: Scenario, limits: Limits, how: How = H
     as_expected = as_pinned and verdict is scenario.expected and broken == scenario.property and "not_judged" not in details
     details |= {"expected": scenario.expected.value, "as_expected": as_expected}
     return Result(name, "exploration", verdict, broken, message, time.perf_counter() - begun, details)
+
+
+def _checkpoint(key: str, scenario: Scenario, how: How) -> Checkpoint | None:
+    """What is resumed must have been asked the same, of the same program."""
+    if how.checkpoint is None:
+        return None
+    programs = () if scenario.node is None else digests(scenario.node)
+    return Checkpoint(how.checkpoint, f"{key} {how.exact} {sorted(scenario.leaves_out)} {programs}", how.checkpoint_every_s)
 
 
 def _exploration(name: str, model: Model, limits: Limits, how: How, checkpoint: Checkpoint | None) -> Exploration:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.scenarios.explore import How, explore
+from kubeproof.conformance.verdict import Verdict
 from tests.conformance.nodes.programs import MY_RAFT, edited
 
 PROGRAM = Path(sys.executable).parent / "kubeproof"
@@ -81,3 +84,14 @@ def test_what_is_no_node_is_invalid(tmp_path: Path, scenario: Path, node: str) -
 def test_it_needs_nothing_but_python() -> None:
     imported = {line.split()[1] for line in MY_RAFT.read_text().splitlines() if line.startswith(("import ", "from "))}
     assert imported == {"json", "sys"}
+
+
+def test_a_search_of_another_program_is_not_resumed(tmp_path: Path, scenario: Path) -> None:
+    """The command line is the same, the file that it names is not."""
+    command = edited(tmp_path, {})
+    how = How(checkpoint=tmp_path / "search", checkpoint_every_s=0, node=command)
+    assert explore(str(scenario), (), Limits(time_limit_s=1), how).verdict is Verdict.UNKNOWN
+    assert edited(tmp_path, ANYBODY) == command
+    code, refused = kubeproof(tmp_path, "explore", scenario, "--checkpoint", tmp_path / "search", "--node", command)
+    assert (code, refused["verdict"]) == (3, "invalid")
+    assert "not that of another one" in str(refused["message"])
