@@ -29,7 +29,7 @@ explore-full: setup adapters  ## explore the big scenarios, and find every docum
 	$(BIN)/kubeproof bugs
 
 # Two at a time: each takes about as long as the other.
-EXPLORING := tests/conformance/explore tests/conformance/refinement tests/conformance/scenarios
+EXPLORING := tests/conformance/adapters tests/conformance/explore tests/conformance/refinement tests/conformance/scenarios
 
 test: setup adapters  ## run the tests
 	@$(MAKE) --no-print-directory -j 2 --output-sync=target test-exploring test-others

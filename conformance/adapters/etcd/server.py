@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -76,8 +77,10 @@ class Member:
         self.process.wait(STOP_S)
 
     def pause(self) -> None:
-        """SIGSTOP: it does nothing until `resume`, and its clock goes on."""
+        """SIGSTOP: it does nothing until `resume`, and its clock goes on. Returns when it has stopped, or ended."""
         self._signal(signal.SIGSTOP)
+        assert self.process is not None
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """SIGCONT."""
