@@ -257,6 +257,8 @@ def explore(
             scenarios = (*scenarios, path.stem)
     if not scenarios:
         raise click.UsageError("expected a SCENARIO, --group or --list")
+    if walks and (exact or checkpoint or refines):
+        raise click.UsageError("expected no --exact, --checkpoint or --refines with --walks, which visit few states")
     if checkpoint is not None and len(scenarios) > 1:
         raise click.UsageError("expected one SCENARIO with --checkpoint")
     from kubeproof.conformance.cli.exploration import exploration_lines

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kubeproof.conformance.explore.counterexample import Way
 from kubeproof.conformance.explore.plain import RECEIVE, GlobalState, Move, first_state, is_inside, moves, take
 from kubeproof.conformance.explore.system import Action, Event, Local, Message, Model, Property, Step, System
-from kubeproof.conformance.limits import Limits
+from kubeproof.conformance.limits import LimitReached, Limits
 
 LIKINGS = (0.1, 0.3, 1.0, 3.0)
 RECEIVED = 3.0
@@ -94,7 +94,7 @@ class Walker:
             made = self._walk()
             if made is not None:
                 property_, path = made
-                return Found(property_, self._way(self._around(property_, self._shrunk(property_, path))), number)
+                return Found(property_, self._way(self._shortened(property_, path)), number)
         return None
 
     def _walk(self) -> tuple[Property, list[Move]] | None:
@@ -175,6 +175,15 @@ class Walker:
             if self._broken(state, action) is wanted:
                 return kept
         return None
+
+    def _shortened(self, wanted: Property, path: list[Move]) -> list[Move]:
+        """As short as there is time to make it: what was found is told in any case."""
+        for made_shorter in (self._shrunk, self._around):
+            try:
+                path = made_shorter(wanted, path)
+            except LimitReached:
+                break
+        return path
 
     def _shrunk(self, wanted: Property, path: list[Move]) -> list[Move]:
         size = max(1, len(path) // 2)

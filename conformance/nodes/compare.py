@@ -47,6 +47,10 @@ def compare(
         with agreement.child:
             exploration.run()
             agreement.run(questions(exploration, agreement.members), limits)
+        if not agreement.asked:
+            raise InvalidInput(
+                name, None, "expected a scenario in which something happens, so that there is something to compare"
+            )
         states = exploration.statistics.distinct
         message = f"equal on all {agreement.asked:,} local transitions reachable in {states:,} global states"
     except LimitReached as limit:

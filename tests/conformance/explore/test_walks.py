@@ -71,3 +71,12 @@ def test_a_violation_is_told_with_its_run() -> None:
     assert result.details["complete"] is False
     assert int(str(result.details["steps"])) > 0
     assert str(result.details["counterexample"]).endswith(".ndjson")
+
+
+def test_what_is_found_is_told_though_there_is_no_time_to_make_it_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_time(*_: object) -> None:
+        raise LimitReached("too late")
+
+    monkeypatch.setattr(Walker, "_shrunk", out_of_time)
+    result = walk("raft-vote-granted-twice", load("raft-vote-granted-twice"), 20_000, 1, Limits())
+    assert (result.verdict, result.property) == (Verdict.VIOLATED, "election_safety")
